@@ -1,0 +1,1 @@
+"""The client of ftpsvc: the Python API and the command `ftpsvc`."""
