@@ -1,0 +1,90 @@
+"""Round every test: an environment of its own, and a check that it left no thread and no descriptor behind."""
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.helpers import leaks
+from tests.helpers.counts import count, full
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No deadline: a loaded machine is not a fault. The database is named here because each test runs in a directory of
+# its own, and hypothesis would keep its counter-examples there.
+settings.register_profile(
+    "ftpsvc",
+    deadline=None,
+    max_examples=count(100, 1000),
+    database=DirectoryBasedExampleDatabase(ROOT / ".hypothesis" / "examples"),
+)
+settings.load_profile("ftpsvc")
+
+_HOME_VARIABLES = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
+_KEPT = ("FTPSVC_FULL",)
+_real_environment = dict(os.environ)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if full():
+        return
+    skip = pytest.mark.skip(reason="runs under `make test-full` only")
+    for item in items:
+        if item.get_closest_marker("full_only"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that leaves threads or descriptors behind, once it and all its fixtures have been torn down."""
+    if request.node.get_closest_marker("leaks_allowed"):
+        yield
+        return
+    before = leaks.Snapshot.take()
+    yield
+    gc.collect()  # a socket held only by a cycle is a leak of nobody's
+    left_over = before.left_over(within=leaks.GRACE)
+    if left_over:
+        pytest.fail("left over after the test:\n" + "\n".join(left_over), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Gives each test an empty home and working directory, and none of the caller's FTPSVC_* and XDG_* settings.
+
+    Returns:
+        The home directory. The working directory is `work` beside it, so a daemon with the default root
+        `./server_storage` never writes into the repository.
+    """
+    place = tmp_path_factory.mktemp("env")
+    home, work = place / "home", place / "work"
+    home.mkdir()
+    work.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("FTPSVC_", "XDG_")) and name not in _KEPT:
+                patch.delenv(name)
+        for name in _HOME_VARIABLES:
+            patch.setenv(name, str(home))
+        patch.chdir(work)
+        yield home
+
+
+@pytest.fixture
+def real_environment() -> dict[str, str]:
+    """The environment that pytest was started with, for tests that run pip: the real home may hold its settings."""
+    return dict(_real_environment)
+
+
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """A temporary directory whose path is short: an AF_UNIX address holds about 100 bytes, `tmp_path` may be longer."""
+    path = Path(tempfile.mkdtemp(prefix="ft"))
+    yield path
+    shutil.rmtree(path)
