@@ -1,0 +1,97 @@
+"""What is shipped: built for real from a copy of the tree, looked into, installed and started."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONSTRAINTS = REPOSITORY / "constraints.txt"
+BIN = "Scripts" if os.name == "nt" else "bin"
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    """Runs a command to its end; a failure shows what it printed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=env,
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository, with what a daemon and its users would have left in it."""
+    copy = tmp_path_factory.mktemp("packaging") / "tree"
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv*", "dist", "build", "__pycache__", ".*_cache", ".hypothesis"
+    )
+    shutil.copytree(REPOSITORY, copy, ignore=ignore, symlinks=True)
+    planted = (
+        "server_storage/essay.txt",
+        "server_storage/.ftpsvc/key.pem",
+        "server_storage/users/alice/a.py",
+    )
+    for name in (*planted, "client/notes.txt", "client/scratch/__init__.py", "roster.csv"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("private")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(tree: Path) -> tuple[Path, Path]:
+    """Wheel and sdist of that copy; the wheel is built from the sdist, as `make wheel` does."""
+    out = tree.parent / "dist"
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, tree)
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def test_the_wheel_holds_the_two_packages_and_nothing_else(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        names = wheel.namelist()
+    version = built[0].name.split("-")[1]
+    assert {name.split("/")[0] for name in names} == {
+        "ftpsvc",
+        "ftpsvc_client",
+        f"ftpsvc-{version}.dist-info",
+    }
+    assert {"ftpsvc/py.typed", "ftpsvc_client/py.typed"} <= set(names)
+
+
+def test_the_wheel_holds_every_module_of_the_tree(built: tuple[Path, Path], tree: Path) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    packages = ((tree / "ftpsvc", tree), (tree / "client" / "ftpsvc_client", tree / "client"))
+    expected = {
+        path.relative_to(base).as_posix()
+        for package, base in packages
+        for path in package.rglob("*")
+        if path.is_file()
+    }
+    assert names == expected
+
+
+def test_the_sdist_ships_nothing_that_users_stored(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[1]) as sdist:
+        names = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
+    assert [name for name in names if name.startswith("server_storage/")] == ["server_storage/.gitignore"]
+    assert not [name for name in names if "scratch" in name or name.endswith(("notes.txt", "roster.csv"))]
+    assert {
+        "Makefile",
+        "constraints.txt",
+        "LICENSE",
+        ".ci/run",
+        "tests/conftest.py",
+        "docs/install.md",
+    } <= names
