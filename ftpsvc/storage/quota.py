@@ -1,0 +1,61 @@
+"""What a storage asks before it takes bytes, and tells afterwards. The server decides who answers.
+
+`storage` does not know accounts or databases: it is handed something of this shape (invariant 6 in docs/design.md).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ftpsvc.paths import RemotePath
+
+
+class Reservation(Protocol):
+    """Room that was promised to one upload."""
+
+    def settle(self, size: int, displaced: int | None) -> None:
+        """Charges what the commit really did: `size` bytes are new, `displaced` went (None: no file was there)."""
+
+    def release(self) -> None:
+        """Gives the promise back. Does nothing after `settle` or `release`."""
+
+
+class Quota(Protocol):
+    """The books of one volume. Thread-safe."""
+
+    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> Reservation:
+        """Promises room for `size` bytes in place of `replaced` (None: a new file), in one atomic step.
+
+        Raises:
+            QuotaExceeded: It does not fit.
+        """
+
+    def removed(self, size: int, files: int) -> None:
+        """Notes that `files` files of `size` bytes in all are gone."""
+
+    def books(self) -> tuple[int | None, int | None, int]:
+        """Returns limit, used and reserved bytes; limit None is no limit, used None is not counted."""
+
+
+class _Nothing:
+    def settle(self, size: int, displaced: int | None) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+class Unlimited:
+    """The quota of a volume that has none: keeps no books."""
+
+    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> Reservation:
+        return _NOTHING
+
+    def removed(self, size: int, files: int) -> None:
+        pass
+
+    def books(self) -> tuple[int | None, int | None, int]:
+        return None, None, 0
+
+
+_NOTHING = _Nothing()
