@@ -27,16 +27,21 @@ help:
 	@echo "make wheel      builds wheel and sdist into dist/"
 	@echo "make clean      removes what make and the tools made"
 
-# An environment whose Python is gone or too old is made anew; otherwise it is brought up to date in place.
+# The stamp holds the path that the environment was made for. An environment that was copied or moved along would run
+# the other tree's code, and one whose Python was upgraded away does not start: both are made anew.
+STALE := $(shell { [ "$$(cat $(READY) 2>/dev/null)" = "$(CURDIR)" ] && \
+    $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; } || \
+    { rm -f $(READY) $(BENCH_READY); echo yes; })
+
 $(READY): pyproject.toml constraints.txt
-	@if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	@if [ "$(STALE)" = yes ]; then \
 	    python="$(PYTHON)"; [ -n "$$python" ] || python=$$(.ci/find-python) || exit 1; \
 	    echo "setting up $(VENV) with $$python"; \
 	    "$$python" -m venv --clear $(VENV) || exit 1; \
 	fi
 	@echo "installing ftpsvc with what its tests need into $(VENV)"
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[server,test]'
-	@touch $@
+	@echo "$(CURDIR)" > $@
 
 $(BENCH_READY): $(READY)
 	@echo "installing what the benchmarks need into $(VENV)"
@@ -67,7 +72,7 @@ test-all:
 lint: $(READY)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet --diff .
-	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@echo "lint: clean"
 
