@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).resolve().parents[2] / "client" / "ftpsvc_client"
-SHARED = {"confine", "digests", "exceptions", "paths", "protocol", "text", "transport"}
+SHARED = {"addresses", "confine", "digests", "exceptions", "paths", "protocol", "text", "transport"}
 
 LOADED = """
 import importlib, json, sys
