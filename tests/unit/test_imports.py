@@ -20,9 +20,9 @@ print(json.dumps(sorted(sys.modules)))
 
 def loaded_by(*modules: str) -> set[str]:
     """The names of all modules that a fresh interpreter has after importing these."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, *modules], capture_output=True, text=True, check=True, timeout=60
-    )
+    command = [sys.executable, "-c", LOADED, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
 
 
