@@ -1,0 +1,419 @@
+"""Files and directories on a local disk (docs/storage.md)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ftpsvc import digests
+from ftpsvc.confine import Directory
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    Changed,
+    InvalidPath,
+    IsADirectory,
+    NoSpace,
+    NotADirectory,
+    NotAFile,
+    NotFound,
+    PermissionDenied,
+    ReadFailed,
+    TooLarge,
+)
+from ftpsvc.paths import RemotePath, twin_key
+from ftpsvc.storage import listing
+from ftpsvc.storage.base import Digest, Durability, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, translated
+from ftpsvc.storage.quota import Quota, Reservation, Unlimited
+from ftpsvc.storage.records import encode
+from ftpsvc.storage.upload import LocalUpload, check_target
+from ftpsvc.storage.volume import Tally, Volume
+
+_SETTLED_NS: Final = 2_000_000_000
+"""How long a file must have been left alone before a digest of it is recorded: within the coarsest step of an mtime
+(2 s on FAT) it may change once more and look the same."""
+
+_OWNER_EXECUTES: Final = 0o100
+_UNLIMITED: Final = Unlimited()
+
+
+class LocalStorage(Storage):
+    """A folder of a local disk, served through the one door of `ftpsvc.confine`.
+
+    Args:
+        root: The folder. It is used by one process at a time (unless read-only), which a lock ensures.
+        durability: Whether answers wait for the disk.
+        quota: Who keeps the books.
+        read_only: Whether nothing in the folder may be changed, nor is anything made there for the server's own use.
+        max_file_size: Largest file accepted in bytes; None is no limit.
+
+    Raises:
+        ConfigError: The folder cannot be served: it is missing, another server has it, or its file system cannot keep
+            the promise.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        durability: Durability = Durability.FULL,
+        quota: Quota = _UNLIMITED,
+        read_only: bool = False,
+        max_file_size: int | None = None,
+    ) -> None:
+        self._volume = Volume(root, durable=durability is Durability.FULL, quota=quota, read_only=read_only)
+        self._max_file_size = max_file_size
+        self._room = 0
+
+    def stat(self, path: RemotePath) -> Entry:
+        with translated(path), self._looking_at(path) as (directory, raw, info):
+            if info is None:
+                raise NotFound(str(path))
+            return listing.describe(self._volume, directory, raw, info, path.name)
+
+    def list(
+        self,
+        path: RemotePath,
+        *,
+        after: tuple[str, ...] | None = None,
+        limit: int = 1000,
+        recursive: bool = False,
+    ) -> Page:
+        with translated(path), self._looking_at(path) as (above, raw, info):
+            if info is None:
+                raise NotFound(str(path))
+            if not stat.S_ISDIR(info.st_mode):
+                return Page(
+                    [listing.describe(self._volume, above, raw, info, path.name)] if not after else [], None
+                )
+            with above.walk(()) if path.is_root else above.directory(raw) as directory:
+                return listing.page(
+                    self._volume, path, directory, after=after, limit=max(1, limit), recursive=recursive
+                )
+
+    @contextmanager
+    def _looking_at(self, path: RemotePath) -> Iterator[tuple[Directory, bytes, os.stat_result | None]]:
+        """Gives the open directory that `path` is in, its spelling there and its `lstat`; the root is in itself."""
+        volume = self._volume
+        volume.check_visible(path)
+        with volume.enter(path.parts[:-1]) as directory:
+            if path.is_root:
+                yield directory, b"", os.fstat(_descriptor(directory))
+            else:
+                yield directory, *volume.find(directory, path.name)
+
+    def read(self, path: RemotePath) -> Reader:
+        volume = self._volume
+        volume.check_visible(path)
+        if path.is_root:
+            raise IsADirectory(str(path))
+        try:
+            with volume.enter(path.parts[:-1]) as directory:
+                name = path.parts[-1]
+                try:
+                    fd = directory.open_file(name.encode())
+                except FileNotFoundError:
+                    fd = directory.open_file(volume.find(directory, name)[0])
+        except OSError as problem:
+            raise storage_error(problem, path) from problem
+        try:
+            return LocalReader(volume, path, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def create(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        modified: int | None = None,
+        mode: int | None = None,
+        clobber: bool = True,
+    ) -> Upload:
+        volume = self._volume
+        if path.is_root:
+            raise IsADirectory(str(path))
+        volume.check_writable(path)
+        if self._max_file_size is not None and size > self._max_file_size:
+            raise TooLarge(str(path), size, self._max_file_size)
+        hasher = digests.new(algorithm)
+        reservation: Reservation | None = None
+        try:
+            with volume.enter(path.parts[:-1]) as directory:
+                _, info = volume.find(directory, path.parts[-1])
+                check_target(volume, path, info, clobber=clobber)
+            self._check_room(path, size)
+            reservation = volume.quota.reserve(path, size, None if info is None else info.st_size)
+            executable = mode is not None and mode & _OWNER_EXECUTES
+            staged = volume.stage(0o777 if executable else 0o666)
+        except OSError as problem:
+            if reservation is not None:
+                reservation.release()
+            raise storage_error(problem, path) from problem
+        return LocalUpload(
+            volume,
+            path,
+            size,
+            algorithm=algorithm,
+            hasher=hasher,
+            modified=modified,
+            clobber=clobber,
+            staged=staged,
+            reservation=reservation,
+        )
+
+    def _check_room(self, path: RemotePath, size: int) -> None:
+        """Refuses what the disk has no room for now. One look at the disk is good for half of what was free then."""
+        if size <= self._room:
+            self._room -= size
+            return
+        free = self._free()
+        if size > free:
+            raise NoSpace(str(path), size, free)
+        self._room = free // 2 - size
+
+    def _free(self) -> int:
+        about = os.fstatvfs(_descriptor(self._volume.root))
+        return about.f_bavail * about.f_frsize
+
+    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
+        volume = self._volume
+        volume.check_writable(path)
+        if path.is_root:
+            if parents:
+                return False
+            raise AlreadyExists(str(path))
+        made = False
+        # From the top down, so that each one made is durable before anything is made in it.
+        for depth in range(1 if parents else len(path.parts), len(path.parts) + 1):
+            made = self._make_one(RemotePath(path.parts[:depth]), path, parents=parents)
+        return made
+
+    def _make_one(self, path: RemotePath, wanted: RemotePath, *, parents: bool) -> bool:
+        volume = self._volume
+        with translated(wanted), volume.enter(path.parts[:-1]) as directory:
+            with volume.lock(path):
+                raw, info = volume.find(directory, path.name)
+                if info is not None:
+                    if not parents:
+                        raise AlreadyExists(str(wanted))
+                    if stat.S_ISDIR(info.st_mode):
+                        return False
+                    if path == wanted:
+                        raise AlreadyExists(str(wanted))
+                    raise NotADirectory(str(wanted))
+                volume.names_in_flux(+1)
+                try:
+                    directory.mkdir(raw)
+                except OSError:
+                    volume.names_in_flux(-1)
+                    raise
+            try:
+                volume.sync_names(path.parts[:-1], directory)
+            except OSError:
+                with suppress(OSError):
+                    directory.rmdir(raw)
+                raise
+            volume.names_in_flux(-1)
+        return True
+
+    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
+        volume = self._volume
+        if path.is_root:
+            raise PermissionDenied("the top folder cannot be removed", str(path))
+        volume.check_visible(path)
+        volume.check_writable(path)
+        tally = Tally(volume.records)
+        with translated(path), volume.enter(path.parts[:-1]) as directory:
+            away = None
+            with volume.lock(path):
+                raw, info = volume.find(directory, path.name)
+                if info is None:
+                    raise NotFound(str(path))
+                if volume.root.foreign(info):
+                    raise PermissionDenied(OTHER_FILE_SYSTEM, str(path))
+                if not stat.S_ISDIR(info.st_mode):
+                    directory.unlink(raw)
+                    tally.add(info)
+                else:
+                    away = self._remove_directory(directory, raw, info, tally, recursive=recursive)
+            volume.sync_names(path.parts[:-1], directory)
+            if away is not None:
+                self._clear(away, directory, raw, path, tally)
+        if tally.files:
+            volume.quota.removed(tally.size, tally.files)
+        return tally.names
+
+    def _remove_directory(
+        self, directory: Directory, raw: bytes, info: os.stat_result, tally: Tally, *, recursive: bool
+    ) -> bytes | None:
+        """Removes an empty directory, or takes a full one out of sight; returns its name there in the second case."""
+        try:
+            directory.rmdir(raw)
+        except OSError as problem:
+            if not recursive or problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            tally.add(info)
+            return None
+        # In one step, so that nobody meets a half removed tree, and nothing is put into it any more.
+        return self._volume.take_away(directory, raw)
+
+    def _clear(self, away: bytes, directory: Directory, raw: bytes, path: RemotePath, tally: Tally) -> None:
+        volume = self._volume
+        try:
+            volume.clear(away, tally)
+        except OSError:
+            # Something in it cannot go (no right to, another file system mounted): what is left is put back in sight.
+            with suppress(OSError):
+                with volume.lock(path):
+                    volume.bring_back(away, directory, raw)
+                volume.sync_names(path.parts[:-1], directory)
+            volume.quota.removed(tally.size, tally.files)
+            raise
+
+    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
+        volume = self._volume
+        for path in (source, target):
+            if path.is_root:
+                raise PermissionDenied("the top folder cannot be moved or replaced", str(path))
+        volume.check_visible(source)
+        volume.check_writable(source)
+        volume.check_writable(target)
+        if target != source and target.starts_with(source):
+            raise InvalidPath(str(target), "it lies in the directory that is to be moved")
+        with translated(source):
+            old = volume.enter(source.parts[:-1])
+        with old, ExitStack() as held, translated(target):
+            new = held.enter_context(volume.enter(target.parts[:-1]))
+            for lock in volume.locks(source, target):
+                held.enter_context(lock)
+            self._move(source, old, target, new, clobber=clobber)
+
+    def _move(
+        self, source: RemotePath, old: Directory, target: RemotePath, new: Directory, *, clobber: bool
+    ) -> None:
+        """Moves between two open directories, under the locks of both paths."""
+        volume = self._volume
+        raw, info = volume.find(old, source.name)
+        if info is None:
+            raise NotFound(str(source))
+        is_directory = stat.S_ISDIR(info.st_mode)
+        if volume.root.foreign(info):
+            raise PermissionDenied(OTHER_FILE_SYSTEM, str(source))
+        if not is_directory and not stat.S_ISREG(info.st_mode):
+            raise NotAFile(str(source))
+        raw_target, there = volume.find(new, target.name)
+        same = there is not None and os.path.samestat(info, there)
+        # On a file system that does not tell case, `mv a A` finds itself at the target.
+        respelled = same and source.parent == target.parent and twin_key(source.name) == twin_key(target.name)
+        if there is not None and not (respelled and source != target):
+            self._check_taken(target, there, is_directory=is_directory, clobber=clobber)
+        if source == target:
+            return
+        if is_directory:
+            volume.names_in_flux(+1)
+        try:
+            if same and not respelled:
+                old.unlink(raw)  # two hard links to one file: rename(2) would leave both
+            elif clobber or is_directory or respelled:
+                # A directory replaces at most an empty one that was made by hand this instant: rename(2) sees to it.
+                if there is not None and not same:
+                    volume.records.forget(there)
+                old.rename(raw, new, raw_target)
+            else:
+                old.move_file(raw, new, raw_target)
+        except OSError:
+            if is_directory:
+                volume.names_in_flux(-1)
+            raise
+        if there is not None and not respelled:
+            volume.quota.removed(there.st_size, 1)
+        # The new name first: a power cut in between must not leave the file without any.
+        volume.sync_names(target.parts[:-1], new)
+        volume.sync_names(source.parts[:-1], old)
+        if is_directory:
+            volume.names_in_flux(-1)
+
+    def _check_taken(
+        self, path: RemotePath, there: os.stat_result, *, is_directory: bool, clobber: bool
+    ) -> None:
+        """Refuses to move onto what is there, unless it is a file, replacing is wanted, and a file comes."""
+        if stat.S_ISDIR(there.st_mode):
+            raise AlreadyExists(str(path))
+        check_target(self._volume, path, there, clobber=clobber and not is_directory)
+
+    def space(self) -> Space:
+        limit, used, reserved = self._volume.quota.books()
+        with translated(RemotePath()):
+            return Space(limit, used, reserved, self._free())
+
+    def close(self) -> None:
+        self._volume.close()
+
+
+class LocalReader(Reader):
+    """See `ftpsvc.storage.base.Reader`; made by `LocalStorage.read`."""
+
+    __slots__ = ("_fd", "_path", "_volume", "entry")
+
+    def __init__(self, volume: Volume, path: RemotePath, fd: int) -> None:
+        """Takes over `fd`, once this returned."""
+        self._volume = volume
+        self._path = path
+        self._fd = -1
+        info = os.fstat(fd)
+        self.entry = listing.file_entry(path.parts[-1], info, volume.records.read(fd, info))
+        self._fd = fd
+
+    def read_into(self, view: memoryview) -> int:
+        try:
+            return os.readv(self._fd, [view])
+        except OSError as problem:
+            raise ReadFailed(str(self._path), os.strerror(problem.errno or errno.EIO)) from problem
+
+    def seek(self, offset: int) -> None:
+        os.lseek(self._fd, offset, os.SEEK_SET)
+
+    def fileno(self) -> int | None:
+        return self._fd
+
+    def check_unchanged(self) -> None:
+        if self._moved_on(os.fstat(self._fd)):
+            raise Changed(str(self._path))
+
+    def _moved_on(self, info: os.stat_result) -> bool:
+        return info.st_size != self.entry.size or info.st_mtime_ns != self.entry.modified
+
+    def record(self, digest: Digest) -> None:
+        info = os.fstat(self._fd)
+        if self._moved_on(info) or time.time_ns() - info.st_mtime_ns < _SETTLED_NS:
+            return
+        records = self._volume.records
+        # One that is valid stays: that of the upload tells bits that rotted from bits that were sent.
+        if records.read(self._fd, info) is None:
+            records.keep(self._fd, info, encode(digest, info.st_size, info.st_mtime_ns, stored=False))
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+
+def _descriptor(directory: Directory) -> int:
+    """Returns the descriptor of a directory of a volume, which always has one."""
+    if directory.fd is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return directory.fd

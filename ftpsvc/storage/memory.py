@@ -1,0 +1,343 @@
+"""Files in memory, for tests of whatever stands on a storage. It keeps the same contract as a disk."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from ftpsvc import digests
+from ftpsvc.digests import Bytes
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    DigestMismatch,
+    DirectoryNotEmpty,
+    FtpsvcError,
+    InvalidPath,
+    IsADirectory,
+    LocalProtocolError,
+    NoSpace,
+    NotADirectory,
+    NotFound,
+    PermissionDenied,
+)
+from ftpsvc.paths import RemotePath
+from ftpsvc.storage.base import Digest, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.faults import wrong_length
+from ftpsvc.storage.quota import Quota, Reservation, Unlimited
+
+_UNLIMITED: Final = Unlimited()
+_PLENTY: Final = 1 << 40
+_EXECUTABLE: Final = 0o755
+_PLAIN: Final = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file; one that is replaced stays as it was for whoever reads it."""
+
+    content: bytes
+    modified: int
+    mode: int
+    version: str
+    digest: Digest
+
+    def entry(self, name: str, where: tuple[str, ...] = ()) -> Entry:
+        size = len(self.content)
+        return Entry(name, "file", size, self.modified, self.mode, self.version, self.digest, where)
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A directory."""
+
+    modified: int
+    children: dict[str, _Node] = field(default_factory=dict)
+
+    def entry(self, name: str, where: tuple[str, ...] = ()) -> Entry:
+        return Entry(name, "dir", modified=self.modified, mode=_EXECUTABLE, where=where)
+
+
+_Node: TypeAlias = "_File | _Folder"
+
+
+class MemoryStorage(Storage):
+    """Files and directories in this process's memory; nothing of it survives the process.
+
+    Args:
+        quota: Who keeps the books.
+        capacity: Bytes that this disk has, uploads under way among them; None is plenty.
+    """
+
+    def __init__(self, quota: Quota = _UNLIMITED, capacity: int | None = None) -> None:
+        self._quota = quota
+        self._capacity = _PLENTY if capacity is None else capacity
+        self._used = 0
+        self._lock = threading.RLock()
+        self._versions = itertools.count(1)
+        self._root = _Folder(time.time_ns())
+
+    def stat(self, path: RemotePath) -> Entry:
+        with self._lock:
+            return self._node(path).entry(path.name)
+
+    def list(
+        self,
+        path: RemotePath,
+        *,
+        after: tuple[str, ...] | None = None,
+        limit: int = 1000,
+        recursive: bool = False,
+    ) -> Page:
+        with self._lock:
+            node = self._node(path)
+            if isinstance(node, _File):
+                return Page([] if after else [node.entry(path.name)], None)
+            entries = [entry for entry in _inside(node, (), recursive) if not after or _key(entry) > after]
+        limit = max(1, limit)
+        page = entries[:limit]
+        return Page(page, _key(page[-1]) if len(entries) > limit else None)
+
+    def read(self, path: RemotePath) -> Reader:
+        with self._lock:
+            node = self._node(path)
+        if isinstance(node, _Folder):
+            raise IsADirectory(str(path))
+        return _MemoryReader(path, node)
+
+    def create(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        modified: int | None = None,
+        mode: int | None = None,
+        clobber: bool = True,
+    ) -> Upload:
+        if path.is_root:
+            raise IsADirectory(str(path))
+        hasher = digests.new(algorithm)
+        with self._lock:
+            there = self._target(path, clobber=clobber)
+            free = self._capacity - self._used
+            if size > free:
+                raise NoSpace(str(path), size, free)
+            reservation = self._quota.reserve(path, size, None if there is None else len(there.content))
+        mode = _EXECUTABLE if mode is not None and mode & 0o100 else _PLAIN
+        return _MemoryUpload(self, path, size, algorithm, hasher, modified, mode, clobber, reservation)
+
+    def _target(self, path: RemotePath, *, clobber: bool) -> _File | None:
+        there = self._folder(path.parent).children.get(path.name)
+        if isinstance(there, _Folder):
+            raise IsADirectory(str(path))
+        if there is not None and not clobber:
+            raise AlreadyExists(str(path))
+        return there
+
+    def _take(self, path: RemotePath, size: int) -> None:
+        """Uses room on the disk, or gives it back."""
+        with self._lock:
+            if size > self._capacity - self._used:
+                raise NoSpace(str(path), size, self._capacity - self._used)
+            self._used += size
+
+    def _put(self, path: RemotePath, file: _File, reservation: Reservation, *, clobber: bool) -> None:
+        with self._lock:
+            there = self._target(path, clobber=clobber)
+            self._folder(path.parent).children[path.name] = file
+            if there is not None:
+                self._used -= len(there.content)
+            reservation.settle(len(file.content), None if there is None else len(there.content))
+
+    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
+        with self._lock:
+            made = False
+            if path.is_root and not parents:
+                raise AlreadyExists(str(path))
+            for depth in range(1 if parents else len(path.parts), len(path.parts) + 1):
+                here = RemotePath(path.parts[:depth])
+                children = self._folder(here.parent).children
+                there = children.get(here.name)
+                if there is not None and not (parents and isinstance(there, _Folder)):
+                    raise AlreadyExists(str(path)) if here == path else NotADirectory(str(path))
+                made = there is None
+                if made:
+                    children[here.name] = _Folder(time.time_ns())
+            return made
+
+    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
+        if path.is_root:
+            raise PermissionDenied("the top folder cannot be removed", str(path))
+        with self._lock:
+            node = self._node(path)
+            gone = [node.entry(path.name)]
+            if isinstance(node, _Folder):
+                if node.children and not recursive:
+                    raise DirectoryNotEmpty(str(path))
+                gone += _inside(node, (), True)
+            del self._folder(path.parent).children[path.name]
+            size = sum(entry.size for entry in gone)
+            self._used -= size
+        if files := sum(entry.kind == "file" for entry in gone):
+            self._quota.removed(size, files)
+        return len(gone)
+
+    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
+        for path in (source, target):
+            if path.is_root:
+                raise PermissionDenied("the top folder cannot be moved or replaced", str(path))
+        if target != source and target.starts_with(source):
+            raise InvalidPath(str(target), "it lies in the directory that is to be moved")
+        with self._lock:
+            node = self._node(source)
+            there = self._folder(target.parent).children.get(target.name)
+            replaceable = isinstance(there, _File) and isinstance(node, _File) and clobber
+            if there is not None and not replaceable and not (source == target and clobber):
+                raise AlreadyExists(str(target))
+            if source == target:
+                return
+            del self._folder(source.parent).children[source.name]
+            self._folder(target.parent).children[target.name] = node
+            if isinstance(there, _File):
+                self._used -= len(there.content)
+                self._quota.removed(len(there.content), 1)
+
+    def space(self) -> Space:
+        limit, used, reserved = self._quota.books()
+        with self._lock:
+            return Space(limit, used, reserved, self._capacity - self._used)
+
+    def close(self) -> None:
+        pass
+
+    def _node(self, path: RemotePath) -> _Node:
+        node: _Node = self._root
+        for name in path.parts:
+            if isinstance(node, _File):
+                raise NotADirectory(str(path))
+            if name not in node.children:
+                raise NotFound(str(path))
+            node = node.children[name]
+        return node
+
+    def _folder(self, path: RemotePath) -> _Folder:
+        node = self._node(path)
+        if isinstance(node, _File):
+            raise NotADirectory(str(path))
+        return node
+
+
+def _inside(folder: _Folder, where: tuple[str, ...], recursive: bool) -> list[Entry]:
+    found = []
+    for name, node in sorted(folder.children.items()):
+        found.append(node.entry(name, where))
+        if recursive and isinstance(node, _Folder):
+            found += _inside(node, (*where, name), True)
+    return found
+
+
+def _key(entry: Entry) -> tuple[str, ...]:
+    return (*entry.where, entry.name)
+
+
+class _MemoryReader(Reader):
+    def __init__(self, path: RemotePath, file: _File) -> None:
+        self.entry = file.entry(path.name)
+        self._view = memoryview(file.content)
+        self._at = 0
+
+    def read_into(self, view: memoryview) -> int:
+        part = self._view[self._at : self._at + len(view)]
+        view[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+    def fileno(self) -> int | None:
+        return None
+
+    def check_unchanged(self) -> None:
+        """Nothing changes a file here: it is only ever replaced."""
+
+    def record(self, digest: Digest) -> None:
+        """Every file here has the record of its upload, which stays."""
+
+    def close(self) -> None:
+        self._view.release()
+
+
+class _MemoryUpload(Upload):
+    def __init__(
+        self,
+        storage: MemoryStorage,
+        path: RemotePath,
+        size: int,
+        algorithm: str,
+        hasher: digests.Hasher,
+        modified: int | None,
+        mode: int,
+        clobber: bool,
+        reservation: Reservation,
+    ) -> None:
+        self.path = path
+        self.written = 0
+        self._storage = storage
+        self._size = size
+        self._algorithm = algorithm
+        self._hasher = hasher
+        self._modified = modified
+        self._mode = mode
+        self._clobber = clobber
+        self._reservation = reservation
+        self._content: bytearray | None = bytearray()
+        self._failed: FtpsvcError | None = None
+
+    def write(self, data: Bytes) -> None:
+        if self._content is None:
+            raise self._failed or LocalProtocolError("write after commit or abort")
+        total = self.written + len(data)
+        try:
+            if total > self._size:
+                raise wrong_length(self.path, self._size, total)
+            self._storage._take(self.path, len(data))
+        except FtpsvcError as problem:
+            self._failed = problem
+            self.abort()
+            raise
+        self._content += data
+        self._hasher.update(data)
+        self.written = total
+
+    def commit(self, digest: str | None) -> Entry:
+        content = self._content
+        if content is None:
+            raise self._failed or LocalProtocolError("commit after commit or abort")
+        try:
+            if self.written != self._size:
+                raise wrong_length(self.path, self._size, self.written)
+            actual = Digest(self._algorithm, self._hasher.hexdigest())
+            if digest is not None and not digests.equal(digest, actual.value):
+                raise DigestMismatch(str(self.path), self._algorithm, digest, actual.value)
+            modified = time.time_ns() if self._modified is None else self._modified
+            version = f"m{next(self._storage._versions):x}"
+            file = _File(bytes(content), modified, self._mode, version, actual)
+            self._storage._put(self.path, file, self._reservation, clobber=self._clobber)
+            self._content = None
+        finally:
+            self.abort()
+        return file.entry(self.path.name)
+
+    def abort(self) -> None:
+        if self._content is not None:
+            self._content = None
+            self._storage._take(self.path, -self.written)
+            self._reservation.release()
+
+    def __del__(self) -> None:
+        if getattr(self, "_content", None) is not None:
+            self.abort()

@@ -1,0 +1,170 @@
+"""An upload to a local disk: staged, hashed as it is written, and put in place in one step (invariants 1 to 3)."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ftpsvc import digests
+from ftpsvc.confine import Directory, Staged
+from ftpsvc.digests import Bytes, Hasher
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    DigestMismatch,
+    FtpsvcError,
+    IsADirectory,
+    LocalProtocolError,
+    NotAFile,
+    PermissionDenied,
+)
+from ftpsvc.paths import RemotePath
+from ftpsvc.storage.base import Digest, Entry, Upload
+from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, wrong_length
+from ftpsvc.storage.listing import version_of
+from ftpsvc.storage.quota import Reservation
+from ftpsvc.storage.records import encode
+from ftpsvc.storage.volume import Volume
+
+
+def check_target(volume: Volume, path: RemotePath, info: os.stat_result | None, *, clobber: bool) -> None:
+    """Refuses to put a file where `info` is what is there now."""
+    if info is None:
+        return
+    if volume.root.foreign(info):
+        raise PermissionDenied(OTHER_FILE_SYSTEM, str(path))
+    if stat.S_ISDIR(info.st_mode):
+        raise IsADirectory(str(path))
+    if not stat.S_ISREG(info.st_mode):  # a link is neither followed nor replaced, where it points matters not
+        raise NotAFile(str(path))
+    if not clobber:
+        raise AlreadyExists(str(path))
+
+
+class LocalUpload(Upload):
+    """See `ftpsvc.storage.base.Upload`; made by `LocalStorage.create`."""
+
+    __slots__ = (
+        "_algorithm",
+        "_clobber",
+        "_failed",
+        "_hasher",
+        "_modified",
+        "_reservation",
+        "_size",
+        "_staged",
+        "_volume",
+        "path",
+        "written",
+    )
+
+    def __init__(
+        self,
+        volume: Volume,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        hasher: Hasher,
+        modified: int | None,
+        clobber: bool,
+        staged: Staged,
+        reservation: Reservation,
+    ) -> None:
+        self.path = path
+        self.written = 0
+        self._volume = volume
+        self._size = size
+        self._algorithm = algorithm
+        self._hasher = hasher
+        self._modified = modified
+        self._clobber = clobber
+        self._staged: Staged | None = staged
+        self._reservation = reservation
+        self._failed: FtpsvcError | None = None
+
+    def write(self, data: Bytes) -> None:
+        staged = self._staged
+        if staged is None:
+            raise self._failed or LocalProtocolError("write after commit or abort")
+        total = self.written + len(data)
+        if total > self._size:  # not written: the room was promised for `size` bytes
+            self._fail(wrong_length(self.path, self._size, total))
+        try:
+            staged.write(data)
+        except OSError as problem:
+            self._fail(storage_error(problem, self.path))
+        self._hasher.update(data)
+        self.written = total
+
+    def _fail(self, problem: FtpsvcError) -> None:
+        self._failed = problem
+        self.abort()
+        raise problem
+
+    def commit(self, digest: str | None) -> Entry:
+        staged = self._staged
+        if staged is None:
+            raise self._failed or LocalProtocolError("commit after commit or abort")
+        try:
+            if self.written != self._size:
+                raise wrong_length(self.path, self._size, self.written)
+            actual = Digest(self._algorithm, self._hasher.hexdigest())
+            if digest is not None and not digests.equal(digest, actual.value):
+                raise DigestMismatch(str(self.path), self._algorithm, digest, actual.value)
+            info = self._seal(staged, actual)
+            self._publish(staged)
+        except OSError as problem:
+            raise storage_error(problem, self.path) from problem
+        finally:
+            self.abort()
+        return Entry(
+            self.path.parts[-1],
+            "file",
+            info.st_size,
+            info.st_mtime_ns,
+            stat.S_IMODE(info.st_mode),
+            version_of(info, actual),
+            actual,
+        )
+
+    def _seal(self, staged: Staged, digest: Digest) -> os.stat_result:
+        """Gives the staged file its mtime and its record, and makes it durable with them."""
+        if self._modified is not None:
+            staged.set_modified(self._modified)
+        # Asked back: the file system may keep time less finely than it was told.
+        info = staged.stat()
+        volume = self._volume
+        volume.records.attach(staged, info, encode(digest, info.st_size, info.st_mtime_ns, stored=True))
+        if volume.durable:
+            staged.sync()
+        return info
+
+    def _publish(self, staged: Staged) -> None:
+        """Puts the staged file in place, under the path's lock, and makes the name durable."""
+        volume, path = self._volume, self.path
+        # Walked anew: since the upload began, a directory on the way may have been moved or replaced.
+        with volume.enter(path.parts[:-1]) as directory:
+            self._replace(staged, directory)
+            volume.sync_names(path.parts[:-1], directory)
+
+    def _replace(self, staged: Staged, directory: Directory) -> None:
+        volume, path = self._volume, self.path
+        with volume.lock(path):
+            raw, info = volume.find(directory, path.parts[-1])
+            check_target(volume, path, info, clobber=self._clobber)
+            if info is not None:
+                volume.records.forget(info)
+            staged.publish(directory, raw, clobber=self._clobber)
+            self._staged = None
+            self._reservation.settle(self._size, None if info is None else info.st_size)
+
+    def abort(self) -> None:
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            staged.discard()
+            self._reservation.release()
+
+    def __del__(self) -> None:
+        # Dropped without abort: the staged file and the reservation must not outlive it. A failed __init__ has neither.
+        if getattr(self, "_staged", None) is not None:
+            self.abort()

@@ -1,0 +1,291 @@
+"""One folder that is served: its open root, its hidden folder, and what several operations on it share.
+
+The hidden folder `.ftpsvc` (0700) holds `staging` for what is being written or taken away, `digests` where the file
+system has no extended attributes, and `unclean` while a server has the volume open (docs/storage.md section 1).
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from ftpsvc.confine import Directory, PosixRoot, Staged, walks_on_descriptors
+from ftpsvc.exceptions import ConfigError, NotFound, PermissionDenied
+from ftpsvc.paths import RemotePath
+from ftpsvc.storage.faults import READ_ONLY, RESERVED
+from ftpsvc.storage.names import HIDDEN, is_hidden, other_spelling
+from ftpsvc.storage.quota import Quota
+from ftpsvc.storage.records import AttributeRecords, NoRecords, Records, SidecarRecords, attributes_work
+
+_HIDDEN: Final = HIDDEN.encode()
+_STAGING: Final = b"staging"
+_DIGESTS: Final = b"digests"
+_UNCLEAN: Final = b"unclean"
+_STRIPES: Final = 64
+
+
+class Volume:
+    """The shared part of `LocalStorage` and its uploads. Thread-safe.
+
+    Attributes:
+        root: The top directory.
+        durable: Whether answers wait for the disk.
+        quota: Who keeps the books.
+        read_only: Whether nothing may be changed.
+        records: Where digests are recorded.
+    """
+
+    def __init__(self, path: Path, *, durable: bool, quota: Quota, read_only: bool) -> None:
+        """Opens the folder.
+
+        Raises:
+            ConfigError: It cannot be served: it is missing, another server has it, or it cannot keep the promise.
+        """
+        self.durable = durable and not read_only
+        self.quota = quota
+        self.read_only = read_only
+        if not walks_on_descriptors():
+            raise ConfigError(
+                "this system cannot open files relative to a directory, which ftpsvc-server needs",
+                hint="run it on Linux, macOS or WSL2",
+            )
+        self._numbers = itertools.count()
+        self._stripes = tuple(threading.Lock() for _ in range(_STRIPES))
+        self._in_flux = 0
+        self._flux_lock = threading.Lock()
+        self._hidden: Directory | None = None
+        self._staging: Directory | None = None
+        self.records: Records = NoRecords()
+        try:
+            self.root: Directory = PosixRoot(path)
+            try:
+                if read_only:
+                    self._open_read_only()
+                else:
+                    self._open(path)
+            except BaseException:
+                self.close(clean=False)
+                raise
+        except OSError as problem:
+            reason = os.strerror(problem.errno or errno.EIO)
+            hint = "make the folder, or name another" if problem.errno == errno.ENOENT else None
+            raise ConfigError(f"cannot serve {path}: {reason}", hint=hint) from problem
+
+    def _open_read_only(self) -> None:
+        if attributes_work(self.root, writable=False):
+            self.records = AttributeRecords(writable=False)
+            return
+        with suppress(OSError):
+            self.records = SidecarRecords(self.root.walk([_HIDDEN, _DIGESTS]), None, durable=False)
+
+    def _open(self, path: Path) -> None:
+        made = self.root.make_directories([_HIDDEN], 0o700)
+        self._hidden = self.root.directory(_HIDDEN)
+        _lock(self._hidden, path)
+        made += self._hidden.make_directories([_STAGING], 0o700)
+        self._staging = self._hidden.directory(_STAGING)
+        try:
+            self._hidden.mkdir(_UNCLEAN)
+        except FileExistsError:
+            if self.durable:
+                # The last server was killed. What it made and did not sync is seen by us, so what we
+                # build on it and promise would hang in the air: sync all of it once.
+                os.sync()
+        with self._staging.scan() as leftovers:
+            names = [os.fsencode(entry.name) for entry in leftovers]
+        for name in names:
+            with suppress(
+                OSError
+            ):  # one that cannot be removed harms nobody, a server that does not start does
+                self._staging.remove_tree(name, spare=self._staging)
+        if attributes_work(self._hidden, writable=True):
+            self.records = AttributeRecords(writable=True)
+        else:
+            made += self._hidden.make_directories([_DIGESTS], 0o700)
+            folder = self._hidden.directory(_DIGESTS)
+            self.records = SidecarRecords(folder, self._staging, durable=self.durable)
+        if self.durable:
+            self._check_sync(path)
+            if made:
+                self._hidden.sync()
+                self.root.sync()
+
+    def _check_sync(self, path: Path) -> None:
+        """Finds out now, not at the first upload, that a file system cannot sync directories."""
+        try:
+            self.root.sync()
+        except OSError as problem:
+            if problem.errno in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise ConfigError(
+                    f"the file system of {path} cannot make directories durable",
+                    hint="serve a folder of a journaling file system, or set durability to relaxed",
+                ) from problem
+            raise
+
+    def close(self, *, clean: bool = True) -> None:
+        """Closes what is open; `clean` notes that nothing is left to be synced or removed at the next start."""
+        self.records.close()
+        if self._staging is not None:
+            self._staging.close()
+        if self._hidden is not None:
+            if clean and not self._in_flux:
+                with suppress(OSError):
+                    self._hidden.rmdir(_UNCLEAN)
+            self._hidden.close()  # gives back the lock
+        self.root.close()
+
+    def check_writable(self, path: RemotePath) -> None:
+        """Refuses what may not be changed: everything when read-only, and the hidden folder."""
+        if self.read_only:
+            raise PermissionDenied(READ_ONLY, str(path))
+        if is_hidden(path.parts):
+            raise PermissionDenied(RESERVED, str(path))
+
+    def check_visible(self, path: RemotePath) -> None:
+        """Refuses the hidden folder as if it were not there."""
+        if is_hidden(path.parts):
+            raise NotFound(str(path))
+
+    def enter(self, parts: Sequence[str]) -> Directory:
+        """Opens the directory with these components, in either spelling; the caller closes it. Raises OSError."""
+        try:
+            return self.root.walk([name.encode() for name in parts])
+        except FileNotFoundError:
+            if all(other_spelling(name) is None for name in parts):
+                raise
+        here: Directory = self.root.walk(())
+        for name in parts:
+            above = here
+            try:
+                raw, _ = self.find(above, name)
+                here = above.directory(raw)
+            finally:
+                above.close()
+        return here
+
+    def find(self, directory: Directory, name: str) -> tuple[bytes, os.stat_result | None]:
+        """Looks a name up in either spelling.
+
+        Returns:
+            The spelling on the disk, or that for a new entry; and what `lstat` says, or None where there is nothing.
+        """
+        raw = name.encode()
+        try:
+            return raw, directory.lstat(raw)
+        except FileNotFoundError:
+            other = other_spelling(name)
+        if other is not None:
+            try:
+                return other, directory.lstat(other)
+            except FileNotFoundError:
+                pass
+            except OSError as problem:
+                if problem.errno != errno.ENAMETOOLONG:
+                    raise
+        return raw, None
+
+    def lock(self, path: RemotePath) -> threading.Lock:
+        """Returns the lock that whoever changes what is at `path` holds while looking and changing."""
+        return self._stripes[hash(path.parts) % _STRIPES]
+
+    def locks(self, one: RemotePath, other: RemotePath) -> list[threading.Lock]:
+        """Returns the locks of two paths, in the order in which they are to be taken."""
+        numbers = {hash(one.parts) % _STRIPES, hash(other.parts) % _STRIPES}
+        return [self._stripes[number] for number in sorted(numbers)]
+
+    def stage(self, mode: int) -> Staged:
+        """Makes a new file in the staging folder. Raises OSError."""
+        # With its final mode from the start: nobody but the server can enter the folder.
+        return self._open_staging().stage(b"%x" % next(self._numbers), mode)
+
+    def take_away(self, directory: Directory, name: bytes) -> bytes:
+        """Moves a tree into the staging folder in one step, out of sight, and returns its name there."""
+        away = b"away-%x" % next(self._numbers)
+        directory.rename(name, self._open_staging(), away)
+        return away
+
+    def bring_back(self, away: bytes, directory: Directory, name: bytes) -> None:
+        """Moves what `take_away` took back to where it was, if nothing is there by now."""
+        try:
+            directory.lstat(name)
+        except FileNotFoundError:
+            self._open_staging().rename(away, directory, name)
+
+    def clear(self, away: bytes, tally: Tally) -> None:
+        """Removes what `take_away` took. Raises OSError; what is left then is still there."""
+        staging = self._open_staging()
+        staging.remove_tree(away, tally.add, spare=staging)
+
+    def _open_staging(self) -> Directory:
+        if self._staging is None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return self._staging
+
+    def sync_names(self, parts: tuple[str, ...], *directories: Directory) -> None:
+        """Makes changes of names in `directories` durable, the last of which has the components `parts`.
+
+        While another thread has made or moved a directory and not synced its name yet, a file answered for in
+        there would depend on that: the whole chain above is synced then.
+        """
+        if not self.durable:
+            return
+        for directory in directories:
+            directory.sync()
+        if self._in_flux:
+            for depth in range(len(parts) - 1, -1, -1):
+                with suppress(FileNotFoundError, NotADirectoryError), self.enter(parts[:depth]) as above:
+                    above.sync()
+
+    def names_in_flux(self, change: int) -> None:
+        """Counts directories whose names are visible and not yet durable: +1 before the change, -1 after its sync.
+
+        Where the sync failed it stays counted, so that all later answers sync the whole chain.
+        """
+        if self.durable:
+            with self._flux_lock:
+                self._in_flux += change
+
+
+class Tally:
+    """Counts what a removal took away.
+
+    Attributes:
+        names: All names.
+        files: Regular files.
+        size: Their bytes.
+    """
+
+    def __init__(self, records: Records) -> None:
+        """Takes where the records of removed files are to be forgotten."""
+        self.names = 0
+        self.files = 0
+        self.size = 0
+        self._records = records
+
+    def add(self, info: os.stat_result) -> None:
+        """Counts one name."""
+        self.names += 1
+        if (info.st_mode & 0o170000) == 0o100000:
+            self.files += 1
+            self.size += info.st_size
+            self._records.forget(info)
+
+
+def _lock(hidden: Directory, path: Path) -> None:
+    """Takes the volume for this process, until `hidden` is closed."""
+    import fcntl  # POSIX only, like everything here; imported late so that the module can be read anywhere
+
+    if hidden.fd is None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    try:
+        fcntl.flock(hidden.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(
+            f"another ftpsvc-server serves {path}", hint="stop that one first, or serve another folder"
+        ) from None
