@@ -12,9 +12,10 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator, Iterator
 
-from ftpsvc.exceptions import ConnectionLost, FtpsvcError, ReadFailed, TransferTimeout
+from ftpsvc.exceptions import ConnectionLost, FtpsvcError, LocalProtocolError, ReadFailed, TransferTimeout
 from ftpsvc.protocol.connection import Connection, Event, ResponseReceived, ServerClosing
 from ftpsvc.protocol.state import Role, State
 
@@ -78,15 +79,18 @@ class BufferPool:
         self._free: list[bytearray] = []
 
     @contextlib.contextmanager
-    def borrow(self) -> Iterator[memoryview]:
-        """Lends a buffer of `BUFFER_BYTES`, or of 64 KiB when all are lent. Its content is anything."""
+    def borrow(self, size: int = BUFFER_BYTES) -> Iterator[memoryview]:
+        """Lends a buffer for `size` bytes of payload. Its content is anything.
+
+        Its length is `BUFFER_BYTES`, less where the payload is shorter, and 64 KiB at most when all are lent.
+        """
         with self._lock:
-            large = self._left > 0
+            large = size > _SMALL_BUFFER and self._left > 0
             if large:
                 self._left -= 1
             buffer = self._free.pop() if large and self._free else None
         if buffer is None:
-            buffer = bytearray(BUFFER_BYTES if large else _SMALL_BUFFER)
+            buffer = bytearray(BUFFER_BYTES if large else max(1, min(size, _SMALL_BUFFER)))
         view = memoryview(buffer)
         try:
             yield view
@@ -124,7 +128,8 @@ class Channel:
         self._stall = stall
         self._header = header
         self._outbox = bytearray()
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()
+        self._lent = False
         self._closed = False
         self._timeout: float | None = -1.0
         # A client looks whether the server has refused while it still sends; a server's peer has nothing to say then.
@@ -133,9 +138,10 @@ class Channel:
     # ------------------------------------------------------------ receiving
 
     def receive_event(self, wait: float | None, phase: str) -> Event | None:
-        """Returns the next event, or None when the peer ended the connection where it may.
+        """Returns the next event, or None when the peer ended the connection where it may, or said its last word.
 
-        What was queued is sent before anything is waited for.
+        What was queued is sent before anything is waited for. When that fails, answers that came before can still be
+        received.
 
         Args:
             wait: Seconds until the first byte of the next header must be there; None is no limit.
@@ -145,17 +151,24 @@ class Channel:
             RemoteProtocolError: The peer broke the protocol.
             ConnectionLost: The peer ended the connection in the middle of a message, or owing an answer.
             TransferTimeout: Nothing came in time, or a header took longer than it may.
+            LocalProtocolError: A payload is under way: it comes first.
         """
-        if self._events:
-            return self._events.pop(0)
         connection, buffer = self.connection, self.connection.buffer
         idle = Deadline(wait, phase)
         header: Deadline | None = None
         while True:
+            if self._events:
+                return self._events.popleft()
+            if self._payload_first():
+                raise LocalProtocolError("a message is asked for while a payload is unread")
             event = connection.next_event()
             if event is not None:
                 return event
             self.flush()
+            if self._events:  # what came while we sent
+                continue
+            if connection.incoming is State.CLOSED:
+                return None
             if len(buffer):
                 # From its first byte on a header has its own time, whatever dribbles in (CASES C57).
                 header = header or Deadline(self._header, "the rest of a header")
@@ -168,7 +181,7 @@ class Channel:
                 raise ConnectionLost(self._where_it_ended())
             buffer.filled(count)
 
-    def payload(self, pool: BufferPool) -> Iterator[memoryview]:
+    def payload(self, pool: BufferPool) -> Generator[memoryview, None, None]:
         """Yields the payload under way, in pieces that are as large as they can be.
 
         Each piece is valid until the next is asked for. A caller that stops early must `drain` before it goes on.
@@ -186,9 +199,11 @@ class Channel:
                 buffer.filled(self._receive_payload_into(buffer.writable()))
             if due:
                 connection.payload_received(due)
+                self._lent = True
                 try:
                     yield buffer.peek(due)
                 finally:  # also when the caller stops early: what was counted must be gone
+                    self._lent = False
                     buffer.discard(due)
             return
         with pool.borrow() as scratch:
@@ -227,6 +242,10 @@ class Channel:
             buffer.discard(done)
         while done < len(piece):
             done += self._receive_payload_into(piece[done:])
+
+    def _payload_first(self) -> bool:
+        """Returns whether what comes next from the peer is no message, or lies in the buffer and may not be moved."""
+        return self._lent or self.connection.incoming_payload > 0
 
     def _receive_payload_into(self, view: memoryview) -> int:
         self.flush()
@@ -286,6 +305,9 @@ class Channel:
     def flush(self) -> None:
         """Sends what was queued.
 
+        While the payload of an answer is unread, a client sends only what the server takes at once, and keeps the
+        rest: the server reads no request before it got rid of that payload.
+
         Raises:
             ConnectionLost: The connection is gone.
             TransferTimeout: The peer took nothing for the stall time.
@@ -293,13 +315,16 @@ class Channel:
         """
         if self._outbox:
             data, self._outbox = self._outbox, bytearray()
-            self._send(memoryview(data))
+            rest = self._send(memoryview(data))
+            if rest:
+                self._outbox = bytearray(rest)
 
     def send_payload(self, view: memoryview) -> None:
         """Sends payload, with what was queued before it.
 
         Raises:
             As `flush`.
+            LocalProtocolError: The payload of an answer is unread, and both sides would wait for each other.
         """
         if len(view) <= _SMALL_BUFFER:
             self._outbox += view
@@ -308,7 +333,8 @@ class Channel:
                 self.flush()
             return
         self.flush()
-        self._send(view)
+        if self._outbox or self._send(view):
+            raise LocalProtocolError("payload is sent while the payload of an answer is unread")
         self.connection.payload_sent(len(view))
 
     def send_zeros(self, count: int) -> None:
@@ -360,50 +386,57 @@ class Channel:
             self.connection.payload_sent(done)
             offset += done
 
-    def _send(self, view: memoryview) -> None:
+    def _send(self, view: memoryview) -> memoryview:
+        """Sends `view` and returns what the peer cannot take before we have read: nothing, but for `flush`'s case."""
         try:
             if not self._listens:
-                self._send_patiently(view)
-            elif len(self.connection.unanswered) > 1:
-                self._send_listening(view)
-            else:
-                # Nothing but the answer to this very request can come: no two `sendall` can block each other.
-                for start in range(0, len(view), _SEND_PIECE):
-                    self._look()
-                    piece = view[start : start + _SEND_PIECE]
-                    self._set_timeout(self._stall)
-                    self._socket.sendall(piece)
-                    self.sent += len(piece)
+                return self._send_patiently(view)
+            if len(self.connection.unanswered) > 1 or self._payload_first():
+                return self._send_listening(view)
+            # Nothing but the answer to this very request can come: no two `sendall` can block each other.
+            for start in range(0, len(view), _SEND_PIECE):
+                self._look()
+                piece = view[start : start + _SEND_PIECE]
+                self._set_timeout(self._stall)
+                self._socket.sendall(piece)
+                self.sent += len(piece)
+            return view[len(view) :]
         except TimeoutError:
             raise TransferTimeout("the peer to take data", self._stall) from None
         except OSError as error:
             raise self._learn_why(ConnectionLost(_reason(error))) from None
 
-    def _send_patiently(self, view: memoryview) -> None:
+    def _send_patiently(self, view: memoryview) -> memoryview:
         # Not sendall, whose time-out is for all of it: here every bit of progress starts the time anew.
         self._set_timeout(self._stall)
         while view:
             done = self._socket.send(view)
             self.sent += done
             view = view[done:]
+        return view
 
-    def _send_listening(self, view: memoryview) -> None:
+    def _send_listening(self, view: memoryview) -> memoryview:
         """Sends while reading whatever comes: answers that nobody reads would block the server, and then us."""
-        self._set_timeout(self._stall)
         while view:
-            readable, writable = _ready(self._socket, read=True, write=True, seconds=self._stall)
+            deaf = self._payload_first()
+            seconds = 0.0 if deaf else self._stall
+            readable, writable = _ready(self._socket, read=not deaf, write=True, seconds=seconds)
             if readable:
                 self._take_in()
             if writable:
+                self._set_timeout(self._stall)
                 done = self._socket.send(view)
                 self.sent += done
                 view = view[done:]
+            elif deaf:
+                break
             elif not readable:
                 raise TimeoutError
+        return view
 
     def _look(self) -> None:
         """Takes in what the server said meanwhile, so that a refusal stops an upload at once."""
-        if self.connection.unanswered and self._readable(0):
+        if self.connection.unanswered and not self._payload_first() and self._readable(0):
             self._take_in()
 
     def _take_in(self) -> None:
@@ -413,37 +446,42 @@ class Channel:
             FtpsvcError: The server's reason for closing.
             ConnectionLost: It closed without one.
         """
-        connection, buffer = self.connection, self.connection.buffer
-        if connection.incoming_payload:
-            return  # never while a `get` or `ls` is unread: the caller sends no payload then
+        buffer = self.connection.buffer
         count = self._receive_into(buffer.writable(), Deadline(self._stall, "an answer"))
         buffer.filled(count)
-        while (event := connection.next_event()) is not None:
-            reason = _fatal(event)
-            if reason is not None:
-                raise reason
-            self._events.append(event)
+        reason = self._keep_events()
+        if reason is not None:
+            raise reason
         if not count:
             raise ConnectionLost(self._where_it_ended())
+
+    def _keep_events(self) -> FtpsvcError | None:
+        """Keeps the events that are complete for `receive_event`; returns the server's reason for closing, if any."""
+        while (event := self.connection.next_event()) is not None:
+            reason = _fatal(event)
+            if reason is not None:
+                return reason
+            self._events.append(event)
+        return None
 
     def _learn_why(self, lost: ConnectionLost) -> FtpsvcError:
         """Returns the server's own reason for closing if it still can be read, else `lost`."""
         if not self._listens:
             return lost
         deadline = Deadline(2.0, "the reason")
+        buffer = self.connection.buffer
         try:
-            while True:
-                while (event := self.connection.next_event()) is not None:
-                    reason = _fatal(event)
-                    if reason is not None:
-                        return reason
-                buffer = self.connection.buffer
+            while not self._payload_first() and self.connection.incoming is not State.CLOSED:
+                reason = self._keep_events()
+                if reason is not None:
+                    return reason
                 count = self._receive_into(buffer.writable(), deadline)
                 if not count:
                     return lost
                 buffer.filled(count)
         except FtpsvcError:
             return lost
+        return lost
 
     def _set_timeout(self, seconds: float | None) -> None:
         if seconds != self._timeout:
@@ -469,6 +507,7 @@ class Channel:
         message (RFC 1122 section 4.2.2.13).
         """
         deadline = Deadline(seconds, "the peer's end")
+        self._stall = min(self._stall, seconds)
         try:
             self.flush()
             self._socket.shutdown(socket.SHUT_WR)

@@ -1,1 +1,28 @@
-"""The client of ftpsvc: the Python API and the command `ftpsvc`."""
+"""The client of ftpsvc: a Python API, and the command `ftpsvc`.
+
+    import ftpsvc_client
+
+    with ftpsvc_client.connect("ftpsvc+tcp://127.0.0.1:9021") as client:
+        client.put("report.pdf", "/inbox/report.pdf")
+        for entry in client.list("/inbox"):
+            print(entry.name, entry.size)
+        client.get("/inbox/report.pdf", "copy.pdf")
+
+Errors are classes of `ftpsvc.exceptions`.
+"""
+
+from ftpsvc_client.client import Client, connect
+from ftpsvc_client.results import Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
+from ftpsvc_client.watching import Progress
+
+__all__ = [
+    "Client",
+    "Problem",
+    "Progress",
+    "RemoteEntry",
+    "Space",
+    "Transfer",
+    "TreeReport",
+    "Verification",
+    "connect",
+]

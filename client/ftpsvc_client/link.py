@@ -1,0 +1,260 @@
+"""One connection to a server: dialled and greeted, with any number of requests under way.
+
+Requests are pipelined: `submit` sends one and says who takes its answer; answers are collected when somebody waits for
+one, or when the window is full. The rules that keep two full pipes from blocking each other are in one place, here
+(docs/protocol.md section 3.3). Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from ftpsvc.addresses import Address
+from ftpsvc.exceptions import (
+    ConnectFailed,
+    ConnectionLost,
+    FtpsvcError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    TransferTimeout,
+)
+from ftpsvc.protocol.connection import (
+    Connection,
+    Event,
+    GreetingReceived,
+    ResponseReceived,
+    ServerClosing,
+    TrailerReceived,
+)
+from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
+from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
+from ftpsvc.protocol.state import Role, State
+from ftpsvc.transport import BufferPool, Channel
+
+Answer = Callable[[ResponseReceived], None]
+"""Takes the answer to a request. One that announces content must read it, and its trailer, before it returns."""
+
+Answered = TypeVar("Answered", bound=Response)
+
+_HEADER_SECONDS = 30.0
+
+
+class Link:
+    """A connection to a server, ready for requests.
+
+    Attributes:
+        address: Where it goes.
+        greeting: What the server said first.
+        channel: The socket and the protocol's state.
+        pool: Where transfer buffers come from.
+    """
+
+    def __init__(self, address: Address, *, timeout: float, pool: BufferPool) -> None:
+        """Connects and waits for the greeting.
+
+        Args:
+            address: Where to.
+            timeout: Seconds without progress after which anything is given up.
+            pool: Where transfer buffers come from.
+
+        Raises:
+            ConnectFailed: Nobody listens there, or the name is unknown.
+            ConnectionLost, TransferTimeout, RemoteProtocolError: Somebody listens, but it is no ftpsvc server.
+            FtpsvcError: The server refused, with its reason (for instance Busy).
+        """
+        self.address = address
+        self.timeout = timeout
+        self.pool = pool
+        sock = _dial(address, timeout)
+        self.channel = Channel(
+            sock,
+            Connection(Role.CLIENT, max_header=MAX_HEADER),
+            stall=timeout,
+            header=min(timeout, _HEADER_SECONDS),
+        )
+        self._answers: deque[Answer] = deque()
+        self._waits: deque[float] = deque()
+        self._closed = False
+        try:
+            event = self.channel.receive_event(timeout, "the greeting")
+            if isinstance(event, ServerClosing):
+                raise event.error
+            if not isinstance(event, GreetingReceived):
+                raise ConnectionLost("the peer closed it without a greeting; is it an ftpsvc server?")
+            self.greeting: Greeting = event.greeting
+        except RemoteProtocolError as error:
+            self.close()
+            raise ConnectFailed(str(address), f"no ftpsvc server answers there ({error})") from None
+        except BaseException:
+            self.close()
+            raise
+        limits = self.greeting.limits
+        self._window = min(limits.window, MAX_WINDOW)
+        self._window_bytes = limits.window_bytes
+        self.features = frozenset(self.greeting.features)
+
+    # ------------------------------------------------------------ requests
+
+    def call(self, request: Request, kind: type[Answered], *, wait: float = 0) -> Answered:
+        """Sends a request without content and returns its answer.
+
+        Args:
+            request: What to ask.
+            kind: What the answer is: `type(request).answer`, named so that the type is known.
+            wait: Seconds that the server may need beyond the time-out (to hash a large file, say).
+
+        Raises:
+            FtpsvcError: The server's refusal, or the connection's end.
+        """
+        answers: list[ResponseReceived] = []
+        self.submit(request, answers.append, wait=wait)
+        while not answers:
+            self.collect()
+        return accepted(answers[0], kind)
+
+    def submit(self, request: Request, answer: Answer, *, wait: float = 0) -> None:
+        """Queues a request. If it has content, the caller sends payload and trailer next.
+
+        Args:
+            request: What to ask.
+            answer: Who takes the answer. What it raises comes out of whatever collected the answer.
+            wait: As for `call`.
+
+        Raises:
+            FtpsvcError: The connection's end, while waiting for room in the window.
+        """
+        connection = self.channel.connection
+        size = len(request.encode()) + 4
+        if size > self.greeting.limits.header:
+            raise LocalProtocolError(
+                f"a header of {size} bytes, where the server takes {self.greeting.limits.header}"
+            )
+        while connection.unanswered and (
+            len(connection.unanswered) >= self._window
+            or connection.unanswered_bytes + size > self._window_bytes
+            or (request.content and any(_has_payload(earlier) for earlier in connection.unanswered))
+        ):
+            self.collect()
+        self._answers.append(answer)
+        self._waits.append(wait)
+        self.channel.queue(connection.send_request(request))
+
+    def collect(self) -> None:
+        """Waits for the oldest answer that is due and hands it to who asked for it.
+
+        Raises:
+            FtpsvcError: The connection's end: what is unanswered stays so. Or what the taker of the answer raised.
+        """
+        wait = self.timeout + (self._waits[0] if self._waits else 0)
+        event = self.channel.receive_event(wait, "the server's answer")
+        if event is None:
+            raise ConnectionLost("the server closed it")
+        if isinstance(event, ServerClosing):
+            raise event.error
+        if not isinstance(event, ResponseReceived):
+            raise LocalProtocolError(f"{type(event).__name__} where an answer is due")
+        self._waits.popleft()
+        self._answers.popleft()(event)
+        if event.error is not None and event.error.fatal:
+            raise event.error
+
+    def settle(self) -> None:
+        """Collects every answer that is due.
+
+        Raises:
+            As `collect`.
+        """
+        while self._answers:
+            self.collect()
+
+    def trailer(self, wait: float = 0) -> TrailerReceived:
+        """Returns the trailer that ends the content under way.
+
+        Raises:
+            FtpsvcError: The connection's end.
+        """
+        event: Event | None = self.channel.receive_event(self.timeout + wait, "a trailer")
+        if not isinstance(event, TrailerReceived):
+            raise ConnectionLost("the server closed it before a trailer")
+        return event
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new request can be sent: nothing is half sent, half read or unanswered."""
+        connection = self.channel.connection
+        at_rest = connection.incoming is State.IDLE and connection.outgoing is State.IDLE
+        return not self._closed and at_rest and not connection.unanswered
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: a transfer that could only be stopped this way does it."""
+        return self._closed
+
+    def quit(self) -> None:
+        """Says goodbye if that is possible, and closes."""
+        try:
+            if self.usable:
+                self.call(Quit(), Response)
+        except (FtpsvcError, OSError):
+            pass  # the goodbye is a courtesy
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the socket at once."""
+        self._closed = True
+        self.channel.close()
+
+
+def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
+    """Returns the successful answer, or raises the refusal.
+
+    Args:
+        event: What came.
+        kind: What the answer is: `type(event.request).answer`, which the connection validated it as.
+
+    Raises:
+        FtpsvcError: The server refused.
+        LocalProtocolError: `kind` is not what this request is answered with.
+    """
+    if event.error is not None:
+        raise event.error
+    if not isinstance(event.response, kind):
+        raise LocalProtocolError(f"{kind.__name__} is not the answer to {event.request.op}")
+    return event.response
+
+
+def _has_payload(request: Request) -> bool:
+    return request.content_answer or request.op == "ls"
+
+
+def _dial(address: Address, timeout: float) -> socket.socket:
+    try:
+        if address.path is not None:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.settimeout(timeout)
+            try:
+                sock.connect(address.path)
+            except BaseException:
+                sock.close()
+                raise
+            return sock
+        sock = socket.create_connection((address.host, address.port), timeout=timeout)
+    except TimeoutError:
+        raise TransferTimeout(f"a connection to {address}", timeout) from None
+    except AttributeError:
+        raise ConnectFailed(str(address), "this system has no AF_UNIX sockets") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConnectFailed(
+            str(address), reason, hint="is the server running, and is the address right?"
+        ) from None
+    # Small messages must not wait for the answer to the one before (Nagle).
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
