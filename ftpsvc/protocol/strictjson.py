@@ -13,7 +13,9 @@ from typing import Any
 from ftpsvc.exceptions import InvalidHeader
 from ftpsvc.protocol.limits import MAX_NESTING
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and good for a string that never ends too: a pattern that fails at each of 30,000 escaped quotes and
+# begins anew at the next took 13 s for one header.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 def decode_object(data: bytes | bytearray | memoryview) -> dict[str, Any]:
