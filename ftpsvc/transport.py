@@ -110,6 +110,7 @@ class Channel:
         connection: The protocol's state.
         sent: Bytes handed to the socket so far.
         received: Bytes taken from the socket so far.
+        send_failed: Whether a send failed: the peer may have half a message, so nothing can follow it.
     """
 
     def __init__(self, sock: socket.socket, connection: Connection, *, stall: float, header: float) -> None:
@@ -124,6 +125,7 @@ class Channel:
         self.connection = connection
         self.sent = 0
         self.received = 0
+        self.send_failed = False
         self._socket = sock
         self._stall = stall
         self._header = header
@@ -374,9 +376,11 @@ class Channel:
                 done = os.sendfile(out, descriptor, offset, min(end - offset, 1 << 30))
             except BlockingIOError:
                 if not _ready(self._socket, read=False, write=True, seconds=self._stall)[1]:
+                    self.send_failed = True
                     raise TransferTimeout("the peer to take data", self._stall) from None
                 continue
             except (ConnectionError, TimeoutError) as error:
+                self.send_failed = True
                 raise ConnectionLost(_reason(error)) from None
             except OSError as error:
                 raise ReadFailed(path, _reason(error)) from None
@@ -402,8 +406,10 @@ class Channel:
                 self.sent += len(piece)
             return view[len(view) :]
         except TimeoutError:
+            self.send_failed = True
             raise TransferTimeout("the peer to take data", self._stall) from None
         except OSError as error:
+            self.send_failed = True
             raise self._learn_why(ConnectionLost(_reason(error))) from None
 
     def _send_patiently(self, view: memoryview) -> memoryview:
