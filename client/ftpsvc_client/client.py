@@ -273,6 +273,7 @@ class Client:
             FtpsvcError: As `stat`.
         """
         with self._turn() as link:
+            _need(link, "verify", base=False)
             size = listing.stat(link, remote).size or 0
             request = Verify(path=remote, algorithm=algorithm or self.algorithm)
             found = self._ask(link, request, Verified, wait=size / _HASH_RATE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ftpsvc import digests
@@ -129,16 +129,22 @@ def send(link: Link, request: Put, source: Source, watcher: Progress, answer: An
         request: The request; its size is the source's.
         source: Where the bytes come from. It may be closed as soon as this returns.
         watcher: Is told of every piece.
-        answer: Takes the server's answer. When the source failed it is the server's `read-failed`.
+        answer: Takes the server's answer; when the source failed, with that as its error.
 
     Raises:
         ReadFailed: The source failed so early that only ending the connection could stop the upload.
         FtpsvcError: The connection's end, or the server's reason for it.
     """
     hasher = digests.new(request.algorithm)
-    link.submit(request, answer, wait=request.size / _SLOWEST_DISK)
-    channel, owed = link.channel, request.size
     problem: FtpsvcError | None = None
+
+    def answered(event: ResponseReceived) -> None:
+        if problem is not None and event.error is not None and not event.error.fatal:
+            event = replace(event, error=problem)  # the server only echoes what we told it
+        answer(event)
+
+    link.submit(request, answered, wait=request.size / _SLOWEST_DISK)
+    channel, owed = link.channel, request.size
     with link.pool.borrow(owed) as scratch:
         while owed and problem is None:
             piece = scratch[: min(owed, len(scratch))]

@@ -11,6 +11,7 @@ from ftpsvc.exceptions import (
     NotFound,
     RemoteProtocolError,
 )
+from ftpsvc.paths import is_addressable
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Cd, EntryLine, Listing, Located, Ls, Stat, Status, explain
 from ftpsvc.protocol.limits import MAX_PAGE_BYTES
@@ -55,10 +56,20 @@ class Pages:
             algorithm=self._algorithm,
             cursor=self._cursor,
         )
-        entries, cursor = _page(link, request, wait=_HASH_SECONDS if self._digests else 0)
+        try:
+            entries, cursor = _page(link, request, wait=_HASH_SECONDS if self._digests else 0)
+        except (NotFound, NotADirectory):
+            if not self._prefix:
+                raise
+            entries, cursor = [], None  # it went between two pages
         if self._recursive and not descends:
+            # A name that is no single name would make us list somewhere else: it is reported, not followed.
+            folders = [
+                f"{self._prefix}/{entry.path}" if self._prefix else entry.path
+                for entry in entries
+                if entry.kind == "dir" and entry.note is None and is_addressable(entry.path)
+            ]
             entries = [_beneath(entry, self._prefix) for entry in entries]
-            folders = [entry.path for entry in entries if entry.kind == "dir" and entry.note is None]
             self._waiting.extend(reversed(folders))
         if cursor is not None and cursor == self._cursor:
             raise RemoteProtocolError("the server returns the same page of a listing again and again")
