@@ -236,6 +236,8 @@ def _has_payload(request: Request) -> bool:
 def _dial(address: Address, timeout: float) -> socket.socket:
     try:
         if address.path is not None:
+            if not hasattr(socket, "AF_UNIX"):
+                raise ConnectFailed(str(address), "Python has no AF_UNIX sockets on Windows")
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             sock.settimeout(timeout)
             try:
@@ -247,8 +249,6 @@ def _dial(address: Address, timeout: float) -> socket.socket:
         sock = socket.create_connection((address.host, address.port), timeout=timeout)
     except TimeoutError:
         raise TransferTimeout(f"a connection to {address}", timeout) from None
-    except AttributeError:
-        raise ConnectFailed(str(address), "this system has no AF_UNIX sockets") from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConnectFailed(
