@@ -101,13 +101,13 @@ class Direction:
                 self.state = TRANSITIONS[self.state, Step.END]
 
     def payload(self, count: int) -> None:
-        """Counts payload bytes that went by; the last one ends the payload.
+        """Counts payload bytes that went by; the last one ends the payload. None went by is no step at all.
 
         Raises:
             LocalProtocolError: More than are due; nothing changed.
         """
-        if not 0 <= count <= self.remaining or self.state not in (State.DATA, State.CONTENT):
+        if not 0 <= count <= self.remaining:  # outside DATA and CONTENT none are due
             raise LocalProtocolError(f"{count} payload bytes where {self.remaining} are due")
         self.remaining -= count
-        if not self.remaining:
+        if count and not self.remaining:
             self.state = TRANSITIONS[self.state, Step.END]
