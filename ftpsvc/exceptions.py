@@ -245,7 +245,11 @@ class StorageError(FtpsvcError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.text}"
+        return f"{self._where()}{self.text}"
+
+    def _where(self) -> str:
+        # A server of the base profile does not say which path: the text stands for itself then.
+        return f"{printable(self.path)}: " if self.path else ""
 
 
 class NotFound(StorageError):
@@ -310,7 +314,7 @@ class Busy(StorageError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.reason}" if self.path else self.reason
+        return f"{self._where()}{self.reason}"
 
 
 class QuotaExceeded(StorageError):
@@ -333,7 +337,7 @@ class QuotaExceeded(StorageError):
 
     def __str__(self) -> str:
         left = format_size(max(0, self.limit - self.used))
-        return f"{printable(self.path)}: needs {format_size(self.requested)}, {left} of {format_size(self.limit)} left"
+        return f"{self._where()}needs {format_size(self.requested)}, {left} of {format_size(self.limit)} left"
 
 
 class NoSpace(StorageError):
@@ -355,9 +359,9 @@ class NoSpace(StorageError):
 
     def __str__(self) -> str:
         if self.requested is None or self.available is None:
-            return f"{printable(self.path)}: the disk is full"
+            return f"{self._where()}the disk is full"
         need, free = format_size(self.requested), format_size(self.available)
-        return f"{printable(self.path)}: needs {need}, {free} free on the disk"
+        return f"{self._where()}needs {need}, {free} free on the disk"
 
 
 class TooLarge(StorageError):
@@ -378,7 +382,7 @@ class TooLarge(StorageError):
 
     def __str__(self) -> str:
         return (
-            f"{printable(self.path)}: {format_size(self.requested)} is more than the largest file "
+            f"{self._where()}{format_size(self.requested)} is more than the largest file "
             f"accepted, {format_size(self.limit)}"
         )
 
@@ -404,7 +408,7 @@ class DigestMismatch(StorageError):
 
     def __str__(self) -> str:
         digests = printable(f"{self.algorithm} {self.expected} expected, {self.actual} found")
-        return f"{printable(self.path)}: content does not match its digest ({digests})"
+        return f"{self._where()}content does not match its digest ({digests})"
 
 
 class Changed(StorageError):
@@ -432,7 +436,7 @@ class BadOffset(StorageError):
         self.limit = limit
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: cannot start at byte {self.offset}, 0 to {self.limit} are possible"
+        return f"{self._where()}cannot start at byte {self.offset}, 0 to {self.limit} are possible"
 
 
 class ReadFailed(StorageError):
@@ -450,7 +454,7 @@ class ReadFailed(StorageError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: could not be read to the end: {printable(self.reason)}"
+        return f"{self._where()}could not be read to the end: {printable(self.reason)}"
 
 
 class Unavailable(StorageError):
@@ -469,7 +473,7 @@ class Unavailable(StorageError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}: {printable(self.reason)}" if self.path else printable(self.reason)
+        return f"{self._where()}{printable(self.reason)}"
 
 
 class RemoteError(FtpsvcError):
@@ -539,12 +543,17 @@ def from_answer(code: str, message: str, fields: dict[str, Any], *, fatal: bool,
     if cls is not None:
         if cls.wire_fields:
             wanted = {name: fields[name] for name in cls.wire_fields if _fits(name, fields.get(name))}
+            # A server of the base profile sends code and message only: they must be enough for the class.
+            if "path" in cls.wire_fields and issubclass(cls, StorageError):
+                wanted.setdefault("path", "")
+            if "reason" in cls.wire_fields:
+                wanted["reason"] = printable(wanted.get("reason") or message)
             try:
-                error = cls(**({"path": ""} | wanted if issubclass(cls, StorageError) else wanted))
+                error = cls(**wanted)
             except TypeError:  # a field is missing: keep the server's sentence rather than guess a number
                 error = None
         else:
-            error = cls(message)
+            error = cls(printable(message))
     if error is None:
         return RemoteError(code, message, fatal=fatal, retry=retry)
     error.fatal = fatal
@@ -552,6 +561,12 @@ def from_answer(code: str, message: str, fields: dict[str, Any], *, fatal: bool,
     return error
 
 
+_LARGEST = 2**63 - 1
+"""Numbers beyond the protocol's range are no numbers of ours: formatting them could raise OverflowError."""
+
+
 def _fits(name: str, value: object) -> bool:
     kind = _FIELD_TYPES.get(name, str)
-    return isinstance(value, kind) and not isinstance(value, bool)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return False
+    return not isinstance(value, (int, float)) or abs(value) <= _LARGEST
