@@ -43,7 +43,11 @@ from ftpsvc.text import printable
 
 _Model = TypeVar("_Model", bound=Header)
 _ERROR_KEYS = frozenset(ErrorResponse.model_fields)
+_GREETING_KEYS = ("service", "version")
+"""What tells a greeting from other JSON. The model has defaults for them, the wire has not."""
 _MESSAGE_CHARACTERS = 2000
+_REASON_CHARACTERS = 500
+_FIELD_CHARACTERS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,10 @@ class Connection:
     def _answer(self, fields: dict[str, Any]) -> GreetingReceived | ResponseReceived | ServerClosing:
         status = fields.get("status")
         if self._in.state is State.GREETING and status != "error":
+            if missing := [key for key in _GREETING_KEYS if key not in fields]:
+                raise InvalidHeader(f"the first message is no greeting of an ftpsvc server: no {missing[0]}")
+            if "size" in fields:
+                raise InvalidHeader("a greeting has a payload")
             greeting = _validated(Greeting, fields, "the greeting")
             self._in.take(Step.GREETING)
             return GreetingReceived(greeting)
@@ -240,6 +248,9 @@ class Connection:
         request = self.unanswered[0]
         response = _validated(request.answer, fields, f"the answer to {request.op}")
         size = _payload_size(fields)
+        if size is not None and "size" not in request.answer.model_fields:
+            # Nobody would read it, and then nothing behind it could be.
+            raise InvalidHeader(f"the answer to {request.op} has a payload")
         if type(request) is Quit:
             self._in.take(Step.LAST)
         elif type(request).content_answer:
@@ -345,6 +356,9 @@ class Connection:
         """
         self._must_be(Role.SERVER)
         data = encode_frame(Response().encode())
+        self._out.check(
+            Step.HEADER
+        )  # it is an answer: unlike a fatal error, it cannot stand in for the greeting
         self._out.take(Step.LAST)
         return data
 
@@ -359,10 +373,12 @@ class Connection:
             LocalProtocolError: Not now, or we are the client. Nothing changed.
         """
         self._must_be(Role.SERVER)
-        message = str(error).encode("utf-8", "backslashreplace").decode()[:_MESSAGE_CHARACTERS]
-        answer = ErrorResponse(
-            code=error.code, message=message, fatal=fatal, retry=error.retry, **error.wire()
-        )
+        extra: dict[str, Any] = {
+            key: _sendable(value, _FIELD_CHARACTERS) if isinstance(value, str) else value
+            for key, value in error.wire().items()
+        }
+        message = _sendable(str(error), _MESSAGE_CHARACTERS)
+        answer = ErrorResponse(code=error.code, message=message, fatal=fatal, retry=error.retry, **extra)
         data = encode_frame(answer.encode())
         self._out.take(Step.LAST if fatal else Step.HEADER)
         return data
@@ -375,9 +391,16 @@ class Connection:
             error: Why not.
 
         Raises:
-            LocalProtocolError: Payload is still owed, or no content is under way. Nothing changed.
+            LocalProtocolError: Payload is still owed, or no content is under way, or not exactly one of digest and
+                error is given. Nothing changed.
         """
-        reason = None if error is None else TrailerError(code=error.code, message=str(error)[:500])
+        if (digest is None) == (error is None):
+            raise LocalProtocolError("a trailer has either a digest or an error")
+        reason = (
+            None
+            if error is None
+            else TrailerError(code=error.code, message=_sendable(str(error), _REASON_CHARACTERS))
+        )
         data = encode_frame(Trailer(digest=digest, error=reason).encode())
         self._out.take(Step.TRAILER)
         return data
@@ -393,6 +416,11 @@ class Connection:
     def _must_be(self, role: Role) -> None:
         if self.role is not role:
             raise LocalProtocolError(f"only a {role.value} sends this")
+
+
+def _sendable(text: str, limit: int) -> str:
+    """Returns what can be sent of a text that may hold bytes which are no Unicode (a name found on a disk)."""
+    return text[:limit].encode("utf-8", "backslashreplace").decode()[:limit]
 
 
 def _payload_size(fields: dict[str, Any]) -> int | None:

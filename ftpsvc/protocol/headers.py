@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
+from ftpsvc.exceptions import LocalProtocolError
 from ftpsvc.protocol.limits import MAX_PAGE, MAX_SIZE
 
 Size = Annotated[int, Field(ge=0, le=MAX_SIZE)]
@@ -32,8 +34,15 @@ class Header(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", defer_build=True)
 
     def encode(self) -> bytes:
-        """Returns the JSON of this header; fields that are None are left out."""
-        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+        """Returns the JSON of this header; fields that are None are left out.
+
+        Raises:
+            LocalProtocolError: A text in it is no Unicode (a lone surrogate), so it cannot be sent.
+        """
+        try:
+            return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+        except PydanticSerializationError:
+            raise LocalProtocolError("a header holds text that is not valid Unicode") from None
 
 
 # ---------------------------------------------------------------- the server's first message
@@ -147,7 +156,7 @@ class EntryLine(Header):
     """Of the last component; for a recursive listing the path relative to the directory that was listed."""
     type: Literal["file", "dir", "link", "other"]
     file_size: Size | None = None
-    modified: int | None = None
+    modified: Annotated[int, Field(ge=-MAX_SIZE - 1, le=MAX_SIZE)] | None = None
     """Nanoseconds since 1970-01-01 UTC; may be negative."""
     mode: Mode | None = None
     version: Version | None = None
