@@ -1,0 +1,5 @@
+"""`python -m ftpsvc.server` is `ftpsvc-server`."""
+
+from ftpsvc.server.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""The command `ftpsvc-server` (docs/server.md). Here everything is put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import ftpsvc
+from ftpsvc.exceptions import ConfigError
+from ftpsvc.server.exits import Exit, complain
+
+if TYPE_CHECKING:
+    from ftpsvc.server.config import Settings
+
+_EPILOG = """Every setting, also those that have no flag, can be set in a TOML file (--config) or by an environment
+variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variables over the file."""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder that everything is kept in. [default: ./server_storage]",
+)
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="URL",
+    help="Address to listen on: ftpsvc+tcp://HOST:PORT or ftpsvc+unix:///PATH; may be given several times. "
+    "[default: ftpsvc+tcp://127.0.0.1:9021]",
+)
+@click.option(
+    "--guest",
+    type=click.Choice(["none", "read", "write"]),
+    help="What a client may do that does not log in. [default: none; with --share: read]",
+)
+@click.option(
+    "--share",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Existing folder that guests see as /. [default: public in the root]",
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["full", "relaxed"]),
+    help="Whether an answer waits until everything is on the disk. [default: full]",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="FTPSVCD_CONFIG",
+    metavar="FILE",
+    help="TOML file with settings. [variable: FTPSVCD_CONFIG]",
+)
+@click.option("--check-config", is_flag=True, help="Check the settings and say what they are, then end.")
+@click.option(
+    "--log-format", type=click.Choice(["plain", "json"]), help="How the log looks. [default: plain]"
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="The least that is logged. [default: info]",
+)
+@click.version_option(ftpsvc.__version__, prog_name="ftpsvc-server", message="%(prog)s %(version)s")
+def command(config: Path | None, check_config: bool, **flags: Any) -> None:
+    """Serve files to ftpsvc clients.
+
+    Prints a line "listening on URL" for each address, then "ready", on stderr. SIGTERM or Ctrl-C stops it: running
+    transfers get a grace (timeouts.grace), a second signal cuts them.
+    """
+    # Late, so that --help and --version do not wait for what only a running server needs.
+    from ftpsvc.server import volumes
+    from ftpsvc.server.config import load
+
+    try:
+        settings = load(_given(flags), config)
+        if check_config:
+            volumes.check(settings)
+    except ConfigError as error:
+        complain(error)
+        sys.exit(Exit.USAGE)
+    if check_config:
+        click.echo(settings.model_dump_json(indent=2))
+    else:
+        sys.exit(_serve(settings))
+
+
+def _serve(settings: Settings) -> Exit:
+    from ftpsvc.server import log
+    from ftpsvc.server.lifecycle import run
+
+    output = log.Output(sys.stderr, settings.log.format, settings.log.level)
+    try:
+        return run(settings, output)
+    except ConfigError as error:
+        output.complain(error)
+        return Exit.CANNOT_START
+    except Exception as error:  # noqa: BLE001 -- the log gets the traceback, a person one line
+        log.internal_error(logging.getLogger("ftpsvc.server"), error)
+        return Exit.INTERNAL
+    finally:
+        output.close()
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Returns the flags that were given, as settings."""
+    values = {name: value for name, value in flags.items() if value not in (None, ())}
+    section = {key: values.pop(f"log_{key}") for key in ("format", "level") if f"log_{key}" in values}
+    if section:
+        values["log"] = section
+    return values
+
+
+def main() -> NoReturn:
+    """Is the entry point: runs the command and ends the process, never with a traceback."""
+    try:
+        sys.exit(command.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (
+        click.Abort,
+        KeyboardInterrupt,
+    ):  # before the server runs; from then on it is a signal like SIGTERM
+        sys.exit(Exit.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 -- a person gets one line, not a traceback
+        complain(error)
+        sys.exit(Exit.INTERNAL)

@@ -1,0 +1,131 @@
+"""Everything that runs, in the order in which it starts and stops (invariant 8).
+
+with running(Settings(root=..., guest="write", listen=("ftpsvc+tcp://127.0.0.1:0",))) as daemon:
+print(daemon.addresses[0])
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ftpsvc.addresses import Address
+from ftpsvc.server import log, tcp, volumes
+from ftpsvc.server.config import Settings
+from ftpsvc.server.conversation import Context
+from ftpsvc.server.guests import Guests
+from ftpsvc.server.registry import Registry
+from ftpsvc.storage.base import Storage
+from ftpsvc.transport import BufferPool
+
+_log = logging.getLogger("ftpsvc.server.daemon")
+
+
+class Daemon:
+    """A server: storages, listeners and connections. `start` and `stop` once each.
+
+    Attributes:
+        settings: What it was made with.
+        registry: Its connections.
+        notes: What is not quite as it was asked for, for the operator; known after `start`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes the settings. Nothing is opened before `start`."""
+        self.settings = settings
+        self.registry = Registry(settings.limits.connections, settings.limits.per_address)
+        self.notes: list[str] = []
+        self._storage: Storage | None = None
+        self._listeners: list[tcp.Listener] = []
+        self._cut = 0
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens, with the ports that the system chose; empty before `start` and after `stop`."""
+        return tuple(listener.address for listener in self._listeners)
+
+    @property
+    def on_every_address(self) -> bool:
+        """Whether a listener listens on all addresses of the machine, so that it serves guests on loopback only."""
+        return any(listener.on_every_address for listener in self._listeners)
+
+    def start(self) -> None:
+        """Opens the storages, binds all addresses, and begins to accept.
+
+        Raises:
+            ConfigError: A folder or an address cannot be had. Nothing is left open.
+        """
+        settings = self.settings
+        volumes.check(settings)
+        volumes.lay_out(settings.root)
+        self._storage = volumes.open_for_guests(settings)
+        try:
+            context = Context(
+                settings=settings,
+                registry=self.registry,
+                pool=BufferPool(settings.limits.buffers),
+                guests=Guests(settings.guest_may, self._storage),
+            )
+            self._listeners, self.notes = tcp.listen(settings.addresses, context)
+        except BaseException:
+            self._close_storage()
+            raise
+        # All are bound before the first accepts: a daemon that cannot have one of its addresses serves nobody.
+        for listener in self._listeners:
+            listener.start()
+
+    def stop(self, grace: float | None = None) -> int:
+        """Stops: no new connections; idle ones end at once, running requests get a grace and are cut then.
+
+        Args:
+            grace: Seconds; None is the setting's.
+
+        Returns:
+            How many requests were cut. Every thread is joined and everything closed by then.
+        """
+        if grace is None:
+            grace = self.settings.timeouts.grace
+        log.event(_log, logging.INFO, "stopping", connections=len(self.registry), grace=grace)
+        listeners, self._listeners = self._listeners, []
+        # The flag first: what was accepted meanwhile is told to come back later, and not served.
+        self.registry.stop()
+        for listener in listeners:
+            listener.stop()
+        if not self.registry.wait_empty(grace):
+            self.cut()
+            self.registry.wait_empty(None)
+        self.registry.join_ended()
+        self._close_storage()
+        log.event(_log, logging.INFO, "stopped", cut=self._cut)
+        return self._cut
+
+    def cut(self) -> None:
+        """Ends every connection now, while `stop` waits. May be called from any thread, and more than once."""
+        cut = self.registry.cut()
+        if cut:
+            log.event(_log, logging.WARNING, "cut", requests=cut)
+        self._cut += cut
+
+    def _close_storage(self) -> None:
+        storage, self._storage = self._storage, None
+        if storage is not None:
+            storage.close()
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Daemon]:
+    """Runs a daemon inside this process for the length of a block; leaving it cuts what still runs, and joins.
+
+    Args:
+        settings: Usually with `listen=("ftpsvc+tcp://127.0.0.1:0",)`.
+
+    Raises:
+        ConfigError: It cannot start.
+    """
+    daemon = Daemon(settings)
+    daemon.start()
+    try:
+        yield daemon
+    finally:
+        daemon.stop(grace=0)

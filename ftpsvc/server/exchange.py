@@ -1,0 +1,207 @@
+"""One connection as the handlers see it: content in, content out, answers; refusals that leave the framing whole.
+
+Source: docs/protocol.md sections 3.4 (refusals) and 5 (content).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final
+
+from ftpsvc.digests import Bytes, Hasher
+from ftpsvc.exceptions import Changed, FtpsvcError, ReadFailed, StorageError
+from ftpsvc.protocol.connection import TrailerReceived
+from ftpsvc.protocol.headers import Content, Listing
+from ftpsvc.protocol.state import State
+from ftpsvc.server.config import Limits, Settings
+from ftpsvc.server.session import Session
+from ftpsvc.storage.base import Reader
+from ftpsvc.text import printable
+from ftpsvc.transport import BufferPool, Channel
+
+_LOOK_BYTES: Final = 16 << 20
+"""How much is hashed between two looks whether anybody still wants it: some milliseconds, at 2 us a look."""
+_SMALL: Final = 64 * 1024
+"""Up to this a file is sent through the queue, so that pipelined small files leave in few packets."""
+
+
+class Fatal(Exception):
+    """Carries a refusal that ends the connection, from wherever it is found to the conversation.
+
+    Attributes:
+        error: What is answered, if an answer is still possible.
+    """
+
+    def __init__(self, error: FtpsvcError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Exchange:
+    """The requests of one connection, one after the other. Belongs to the thread of its connection.
+
+    Attributes:
+        channel: The connection.
+        session: The state that requests read and change.
+        limits: What is accepted at most.
+        check: Raises when long work is no longer wanted: Unavailable when the server stops, ConnectionLost when the
+            client is gone.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        session: Session,
+        settings: Settings,
+        pool: BufferPool,
+        check: Callable[[], None],
+    ) -> None:
+        self.channel = channel
+        self.session = session
+        self.limits: Limits = settings.limits
+        self.check = check
+        self._pool = pool
+        self._stall = settings.timeouts.stall
+
+    # ------------------------------------------------------------ content from the client
+
+    def receive_content(self, write: Callable[[Bytes], None]) -> None:
+        """Hands the payload under way to `write`, piece by piece. What `write` raises stops it.
+
+        Raises:
+            ConnectionLost, TransferTimeout: The client did not send it to its end.
+        """
+        with closing(self.channel.payload(self._pool)) as pieces:
+            for piece in pieces:
+                write(piece)
+
+    def receive_digest(self, path: str) -> str:
+        """Returns the digest in the trailer of the content under way.
+
+        Raises:
+            ReadFailed: The client could not read its file to the end, and says so there.
+            RemoteProtocolError, ConnectionLost, TransferTimeout: No trailer came.
+        """
+        trailer = self._receive_trailer()
+        if trailer.digest is None:
+            reason = trailer.error.message if trailer.error is not None else ""
+            raise ReadFailed(path, printable(reason[:200]) or "the sender did not say why")
+        return trailer.digest
+
+    def _receive_trailer(self) -> TrailerReceived:
+        event = self.channel.receive_event(self._stall, "a trailer")
+        if not isinstance(event, TrailerReceived):  # the connection's state lets nothing else come here
+            raise TypeError(f"{type(event).__name__} in place of a trailer")
+        return event
+
+    def refuse(self, error: FtpsvcError) -> None:
+        """Answers with an error, after what is left of the request was read and dropped.
+
+        Raises:
+            Fatal: More payload is due than is read for nothing.
+            RemoteProtocolError, ConnectionLost, TransferTimeout: The rest of the request did not come.
+        """
+        connection = self.channel.connection
+        if not self.channel.drain(self.limits.drain):
+            raise Fatal(error)
+        if connection.incoming is State.TRAILER:
+            self._receive_trailer()
+        self.channel.queue(connection.send_error(error))
+
+    # ------------------------------------------------------------ content to the client
+
+    def hash(self, reader: Reader, hasher: Hasher, count: int, path: str) -> None:
+        """Hashes the next `count` bytes of a file, as long as somebody wants to know.
+
+        Raises:
+            ReadFailed: The disk failed. Changed: The file became shorter.
+            Unavailable, ConnectionLost: As `check`.
+        """
+        left, looked = count, count
+        with self._pool.borrow(count) as scratch:
+            while left:
+                if looked - left >= _LOOK_BYTES:
+                    self.check()
+                    looked = left
+                piece = scratch[: min(left, len(scratch))]
+                _fill(reader, piece, path)
+                hasher.update(piece)
+                left -= len(piece)
+
+    def send_content(
+        self, header: Content, reader: Reader, hasher: Hasher | None, digest: str, path: str
+    ) -> str | None:
+        """Sends an answer with a file's content and its trailer.
+
+        Args:
+            header: The answer.
+            reader: The file.
+            hasher: What is to hash the bytes as they go by; it has seen what comes before them. None when the digest
+                is known.
+            digest: The digest where it is known.
+            path: The remote path, for errors.
+
+        Returns:
+            The digest that was sent, or None when the file could not be read to its end and the trailer says so.
+
+        Raises:
+            Fatal: The file could not be read, and more is missing than is filled up with zeros.
+            ConnectionLost, TransferTimeout: The client did not take it.
+        """
+        connection = self.channel.connection
+        self.channel.queue(connection.send_response(header, content=True))
+        try:
+            self._send_bytes(header, reader, hasher, path)
+            reader.check_unchanged()
+        except StorageError as error:
+            missing = connection.outgoing_payload
+            if missing > self.limits.drain:
+                raise Fatal(error) from None
+            self.channel.send_zeros(missing)
+            self.channel.queue(connection.send_trailer(None, _why(reader, error)))
+            return None
+        if hasher is not None:
+            digest = hasher.hexdigest()
+        self.channel.queue(connection.send_trailer(digest))
+        return digest
+
+    def _send_bytes(self, header: Content, reader: Reader, hasher: Hasher | None, path: str) -> None:
+        left = header.size
+        descriptor = reader.fileno()
+        if hasher is None and descriptor is not None and left > _SMALL and self.channel.can_send_file():
+            self.channel.send_file(descriptor, header.file_size - left, left, path)
+            return
+        with self._pool.borrow(left) as scratch:
+            while left:
+                piece = scratch[: min(left, len(scratch))]
+                _fill(reader, piece, path)
+                if hasher is not None:
+                    hasher.update(piece)
+                self.channel.send_payload(piece)
+                left -= len(piece)
+
+    def send_page(self, header: Listing, lines: bytearray) -> None:
+        """Sends an answer with a payload that is no content."""
+        self.channel.queue(self.channel.connection.send_response(header))
+        self.channel.send_payload(memoryview(lines))
+
+
+def _fill(reader: Reader, piece: memoryview, path: str) -> None:
+    done = 0
+    while done < len(piece):
+        count = reader.read_into(piece[done:])
+        if not count:
+            raise Changed(path)
+        done += count
+
+
+def _why(reader: Reader, error: StorageError) -> StorageError:
+    """Returns Changed where a read failed because the file is no longer what it was, else the failure itself."""
+    try:
+        reader.check_unchanged()
+    except Changed as changed:
+        return changed
+    except StorageError:
+        pass
+    return error

@@ -1,0 +1,233 @@
+"""The rules, without sockets: which operations there are, what each one needs, and what it does.
+
+A request reaches its handler through the table `OPERATIONS`, by its name and in no other way: nothing is looked up by a
+name from the wire anywhere else. Source: docs/protocol.md section 6.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ftpsvc
+from ftpsvc import digests
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    FtpsvcError,
+    InvalidRequest,
+    NotADirectory,
+    PermissionDenied,
+    ProtocolError,
+    TransportError,
+)
+from ftpsvc.protocol.connection import RequestReceived
+from ftpsvc.protocol.headers import (
+    Cd,
+    Df,
+    Greeting,
+    Located,
+    Made,
+    Mkdir,
+    Mv,
+    Pwd,
+    Removed,
+    Response,
+    Rm,
+    Room,
+    Stat,
+    Status,
+    Window,
+)
+from ftpsvc.protocol.limits import MAX_HEADER, MAX_HEADER_BEFORE_LOGIN
+from ftpsvc.server import log
+from ftpsvc.server.config import Settings
+from ftpsvc.server.exchange import Exchange
+from ftpsvc.server.listing import describe, ls
+from ftpsvc.server.session import Rights, Session
+from ftpsvc.server.transfers import get, put, verify
+
+FEATURES: Final = (
+    "stat", "pwd", "mkdir", "rm", "mv", "df", "verify",
+    "offset", "version", "pages", "recursive", "digests", "no-clobber",
+)  # fmt: skip
+"""What the greeting announces beyond the base profile: names of ops and options."""
+
+_WORTH_A_WARNING: Final = frozenset({"digest-mismatch", "no-space", "read-failed", "unavailable"})
+
+_log = logging.getLogger("ftpsvc.server.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What an op is.
+
+    Attributes:
+        handle: Does it, and returns the answer, or None when it has sent one itself.
+        writes: Whether it changes anything, and so needs the right to.
+    """
+
+    handle: Callable[[Exchange, Any], Response | None]
+    writes: bool = False
+
+
+def greeting(session: Session, settings: Settings) -> Greeting:
+    """Returns what the server says first."""
+    limits = settings.limits
+    return Greeting(
+        algorithms=list(digests.ALGORITHMS),
+        software=f"ftpsvc {ftpsvc.__version__}",
+        features=list(FEATURES),
+        guest=session.rights.value,
+        limits=Window(
+            header=max_header(session),
+            window=limits.window,
+            window_bytes=limits.window_bytes,
+            drain=limits.drain,
+            file_size=limits.file_size,
+            page=limits.page,
+        ),
+        time=time.time_ns(),
+        banner=settings.banner,
+    )
+
+
+def max_header(session: Session) -> int:
+    """Returns the longest header accepted from a session: guests that are served count as logged in."""
+    return MAX_HEADER_BEFORE_LOGIN if session.rights is Rights.NONE else MAX_HEADER
+
+
+def answer(exchange: Exchange, event: RequestReceived) -> None:
+    """Serves one request: whatever comes of it, one answer is queued.
+
+    Raises:
+        Fatal: It was refused, and the connection cannot go on.
+        TransportError, RemoteProtocolError: The connection broke.
+    """
+    started = time.monotonic() if _log.isEnabledFor(logging.DEBUG) else 0.0
+    refusal: FtpsvcError | None = None
+    try:
+        response = _serve(exchange, event)
+        if response is not None:
+            exchange.channel.queue(exchange.channel.connection.send_response(response))
+    except (ProtocolError, TransportError):
+        raise
+    except FtpsvcError as error:
+        exchange.refuse(error)
+        refusal = error
+    _note(exchange, event, refusal, started)
+
+
+def _serve(exchange: Exchange, event: RequestReceived) -> Response | None:
+    operation = OPERATIONS.get(event.op)
+    if operation is not None:
+        exchange.session.check(writes=operation.writes)
+    if operation is None or event.request is None:
+        raise event.error or InvalidRequest(f"{event.op} cannot be served here")
+    return operation.handle(exchange, event.request)
+
+
+def _note(exchange: Exchange, event: RequestReceived, refusal: FtpsvcError | None, started: float) -> None:
+    """Logs a request: a line for each is for whoever asks for it, the server's own troubles are for everybody."""
+    level = logging.WARNING if refusal is not None and refusal.code in _WORTH_A_WARNING else logging.DEBUG
+    if _log.isEnabledFor(level):
+        log.event(
+            _log,
+            level,
+            "request",
+            session=exchange.session.number,
+            op=event.op,
+            path=getattr(event.request, "path", None),
+            to=getattr(event.request, "to", None),
+            size=event.size if event.content else None,
+            result="ok" if refusal is None else refusal.code,
+            reason=None if refusal is None else str(refusal),
+            seconds=round(time.monotonic() - started, 6) if started else None,
+        )
+
+
+# ---------------------------------------------------------------- handlers without content
+
+
+def stat(exchange: Exchange, request: Stat) -> Status:
+    """Says what is at a path."""
+    place = exchange.session.reading(request.path)
+    with place as storage:
+        entry = storage.stat(place.inner)
+    return Status(path=str(place.path), entry=describe(entry, entry.digest))
+
+
+def cd(exchange: Exchange, request: Cd) -> Located:
+    """Changes the session's directory, if there is such a one."""
+    place = exchange.session.reading(request.path)
+    with place as storage:
+        if storage.stat(place.inner).kind != "dir":
+            raise NotADirectory(str(place.inner))
+    exchange.session.directory = place.path
+    return Located(path=str(place.path))
+
+
+def pwd(exchange: Exchange, request: Pwd) -> Located:
+    """Says what the session's directory is."""
+    return Located(path=str(exchange.session.directory))
+
+
+def mkdir(exchange: Exchange, request: Mkdir) -> Made:
+    """Makes a directory."""
+    session = exchange.session
+    path = session.path(request.path)
+    if session.namespace.is_mount_point(path):
+        if not request.parents:
+            raise AlreadyExists(str(path))
+        return Made(path=str(path), created=False)
+    place = session.writing(request.path)
+    with place as storage:
+        created = storage.make_directory(place.inner, parents=request.parents)
+    return Made(path=str(place.path), created=created)
+
+
+def rm(exchange: Exchange, request: Rm) -> Removed:
+    """Removes a file or directory."""
+    place = exchange.session.writing(request.path)
+    exchange.session.namespace.check_movable(place.path)
+    with place as storage:
+        return Removed(removed=storage.remove(place.inner, recursive=request.recursive))
+
+
+def mv(exchange: Exchange, request: Mv) -> Located:
+    """Gives a file or directory another path, within one mount."""
+    session = exchange.session
+    source, target = session.writing(request.path), session.writing(request.to)
+    for place in (source, target):
+        session.namespace.check_movable(place.path)
+    if source.mount is not target.mount:
+        raise PermissionDenied("it cannot be moved to another part of the server", str(source.path))
+    with source as storage:
+        storage.rename(source.inner, target.inner, clobber=request.clobber)
+    return Located(path=str(target.path))
+
+
+def df(exchange: Exchange, request: Df) -> Room:
+    """Says how much room there is where the session is."""
+    place = exchange.session.namespace.resolve(exchange.session.directory)
+    with place as storage:
+        space = storage.space()
+    return Room(limit=space.limit, used=space.used, reserved=space.reserved, free=space.free)
+
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "put": Operation(put, writes=True),
+    "get": Operation(get),
+    "ls": Operation(ls),
+    "stat": Operation(stat),
+    "cd": Operation(cd),
+    "pwd": Operation(pwd),
+    "mkdir": Operation(mkdir, writes=True),
+    "rm": Operation(rm, writes=True),
+    "mv": Operation(mv, writes=True),
+    "df": Operation(df),
+    "verify": Operation(verify),
+}
+"""Every op but `quit`, which ends the conversation and needs no right."""

@@ -1,0 +1,76 @@
+"""The state of one session. It is here and nowhere else: the server object has none of it (invariant 5)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from ftpsvc.exceptions import AuthenticationFailed, PermissionDenied
+from ftpsvc.paths import ROOT, RemotePath
+from ftpsvc.server.namespace import Namespace, Place
+
+
+class Rights(enum.Enum):
+    """What a session may do."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(slots=True)
+class Session:
+    """Who is at the other end, what they see, and where they are in it. Belongs to the thread of its connection.
+
+    Attributes:
+        number: Counts the connections of this server, for the log.
+        peer: Address of the client, for the log.
+        rights: What it may do.
+        namespace: What it sees.
+        directory: Where relative paths start.
+    """
+
+    number: int
+    peer: str
+    rights: Rights = Rights.NONE
+    namespace: Namespace = field(default_factory=Namespace)
+    directory: RemotePath = ROOT
+
+    def check(self, *, writes: bool) -> None:
+        """Refuses what this session may not do anywhere.
+
+        Raises:
+            AuthenticationFailed: It may do nothing before a log-in.
+            PermissionDenied: It may only read.
+        """
+        if self.rights is Rights.NONE:
+            raise AuthenticationFailed
+        if writes and self.rights is not Rights.WRITE:
+            raise PermissionDenied("guests of this server may read but not write")
+
+    def path(self, text: str) -> RemotePath:
+        """Returns the path that the client means.
+
+        Raises:
+            InvalidPath: It is no usable name, or leaves the root.
+        """
+        return RemotePath.parse(text, self.directory)
+
+    def reading(self, text: str) -> Place:
+        """Returns where a path leads.
+
+        Raises:
+            InvalidPath: As `path`. NotFound: Nothing can be there.
+        """
+        return self.namespace.resolve(self.path(text))
+
+    def writing(self, text: str) -> Place:
+        """Returns where a path leads that is going to be changed.
+
+        Raises:
+            InvalidPath: As `path`. NotFound: Nothing can be there. PermissionDenied: Nothing may be changed there.
+        """
+        place = self.reading(text)
+        if not place.mount.writable:
+            raise PermissionDenied("nothing can be changed here", str(place.path))
+        return place
