@@ -39,10 +39,13 @@ __all__ = [
 ]
 
 
+_NEEDED = {os.open, os.stat, os.mkdir, os.rmdir, os.unlink, os.rename, os.link}
+_WALKS = os.supports_dir_fd >= _NEEDED and os.scandir in os.supports_fd and hasattr(os, "O_NOFOLLOW")
+
+
 def walks_on_descriptors() -> bool:
     """Returns whether this system has what `PosixRoot` needs; else `CheckedRoot` is all there is (Windows)."""
-    needed = {os.open, os.stat, os.mkdir, os.rmdir, os.unlink, os.rename, os.link}
-    return needed <= os.supports_dir_fd and os.scandir in os.supports_fd and hasattr(os, "O_NOFOLLOW")
+    return _WALKS
 
 
 def open_root(path: str | bytes | Path) -> Directory:

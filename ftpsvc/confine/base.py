@@ -222,7 +222,12 @@ class Directory(ABC):
                 self.rename(name, to, new)
                 return
             raise error(errno.EEXIST) from None
-        self.unlink(name)
+        try:
+            self.unlink(name)
+        except OSError:  # not moved then, rather than there twice
+            with suppress(OSError):
+                to.unlink(new)
+            raise
 
     def link(self, name: Name, to: Directory, new: Name) -> None:
         """Gives a file one more name, `new` in the directory `to`, which must be free."""

@@ -39,6 +39,9 @@ _SETTLED_NS: Final = 2_000_000_000
 """How long a file must have been left alone before a digest of it is recorded: within the coarsest step of an mtime
 (2 s on FAT) it may change once more and look the same."""
 
+_NOBODY_COUNTS: Final = 1 << 62
+"""Free bytes of a file system that does not tell its size (ramfs, some FUSE ones): refused only when it is full."""
+
 _OWNER_EXECUTES: Final = 0o100
 _UNLIMITED: Final = Unlimited()
 
@@ -182,6 +185,8 @@ class LocalStorage(Storage):
 
     def _free(self) -> int:
         about = os.fstatvfs(_descriptor(self._volume.root))
+        if about.f_blocks == 0:
+            return _NOBODY_COUNTS
         return about.f_bavail * about.f_frsize
 
     def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
@@ -217,7 +222,7 @@ class LocalStorage(Storage):
                     volume.names_in_flux(-1)
                     raise
             try:
-                volume.sync_names(path.parts[:-1], directory)
+                volume.sync_names(path.parts[:-1], directory, own=1)
             except OSError:
                 with suppress(OSError):
                     directory.rmdir(raw)
@@ -338,8 +343,8 @@ class LocalStorage(Storage):
         if there is not None and not respelled:
             volume.quota.removed(there.st_size, 1)
         # The new name first: a power cut in between must not leave the file without any.
-        volume.sync_names(target.parts[:-1], new)
-        volume.sync_names(source.parts[:-1], old)
+        volume.sync_names(target.parts[:-1], new, own=is_directory)
+        volume.sync_names(source.parts[:-1], old, own=is_directory)
         if is_directory:
             volume.names_in_flux(-1)
 

@@ -227,17 +227,16 @@ class Volume:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         return self._staging
 
-    def sync_names(self, parts: tuple[str, ...], *directories: Directory) -> None:
-        """Makes changes of names in `directories` durable, the last of which has the components `parts`.
+    def sync_names(self, parts: tuple[str, ...], directory: Directory, *, own: int = 0) -> None:
+        """Makes changes of names in `directory`, which has the components `parts`, durable.
 
         While another thread has made or moved a directory and not synced its name yet, a file answered for in
-        there would depend on that: the whole chain above is synced then.
+        there would depend on that: the whole chain above is synced then. `own` is what the caller itself has in flux.
         """
         if not self.durable:
             return
-        for directory in directories:
-            directory.sync()
-        if self._in_flux:
+        directory.sync()
+        if self._in_flux > own:
             for depth in range(len(parts) - 1, -1, -1):
                 with suppress(FileNotFoundError, NotADirectoryError), self.enter(parts[:depth]) as above:
                     above.sync()
