@@ -131,6 +131,7 @@ class Channel:
         self._header = header
         self._outbox = bytearray()
         self._events: deque[Event] = deque()
+        self._announced = False
         self._lent = False
         self._closed = False
         self._timeout: float | None = -1.0
@@ -160,6 +161,7 @@ class Channel:
         header: Deadline | None = None
         while True:
             if self._events:
+                self._announced = self._announced and len(self._events) > 1
                 return self._events.popleft()
             if self._payload_first():
                 raise LocalProtocolError("a message is asked for while a payload is unread")
@@ -247,7 +249,7 @@ class Channel:
 
     def _payload_first(self) -> bool:
         """Returns whether what comes next from the peer is no message, or lies in the buffer and may not be moved."""
-        return self._lent or self.connection.incoming_payload > 0
+        return self._lent or self.connection.incoming_payload > 0 or self._announced
 
     def _receive_payload_into(self, view: memoryview) -> int:
         self.flush()
@@ -468,6 +470,14 @@ class Channel:
             if reason is not None:
                 return reason
             self._events.append(event)
+            if (
+                isinstance(event, ResponseReceived)
+                and type(event.request).payload_answer
+                and event.error is None
+            ):
+                # Also when it is empty: who takes this answer looks for its payload, and must not find the next one's.
+                self._announced = True
+                break
         return None
 
     def _learn_why(self, lost: ConnectionLost) -> FtpsvcError:
@@ -543,6 +553,11 @@ def _fatal(event: Event) -> FtpsvcError | None:
 
 def _ready(sock: socket.socket, *, read: bool, write: bool, seconds: float | None) -> tuple[bool, bool]:
     """Returns whether a socket can be read from and written to, after waiting for one of them; None waits for ever."""
+    if sock.fileno() < 0:
+        return (
+            read,
+            write,
+        )  # closed by its owner: the call that follows says so, where `poll` would raise ValueError
     if hasattr(select, "poll"):
         poller = select.poll()  # unlike select(), good for descriptors above 1023
         poller.register(sock.fileno(), (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))

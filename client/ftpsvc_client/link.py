@@ -135,7 +135,7 @@ class Link:
         while connection.unanswered and (
             len(connection.unanswered) >= self._window
             or connection.unanswered_bytes + size > self._window_bytes
-            or (request.content and any(_has_payload(earlier) for earlier in connection.unanswered))
+            or (request.content and any(earlier.payload_answer for earlier in connection.unanswered))
         ):
             self.collect()
         self._answers.append(answer)
@@ -229,8 +229,6 @@ def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
     return event.response
 
 
-def _has_payload(request: Request) -> bool:
-    return request.content_answer or request.op == "ls"
 
 
 def _dial(address: Address, timeout: float) -> socket.socket:

@@ -217,6 +217,8 @@ class Request(Header):
     """Whether the request is followed by a payload of content and a trailer."""
     content_answer: ClassVar[bool] = False
     """Whether the response is."""
+    payload_answer: ClassVar[bool] = False
+    """Whether the response is followed by a payload at all, content or not, be it an empty one."""
 
     op: str
 
@@ -245,6 +247,7 @@ class Get(Request):
     answer = Content
     base = True
     content_answer = True
+    payload_answer = True
 
     op: Literal["get"] = "get"
     path: str
@@ -259,6 +262,7 @@ class Ls(Request):
 
     answer = Listing
     base = True
+    payload_answer = True
 
     op: Literal["ls"] = "ls"
     path: str = "."

@@ -22,8 +22,9 @@ Misbehave = Callable[["RawServer", Header, socket.socket], bool]
 class RawServer:
     """Files in a dict from absolute path to content; directories are the prefixes of these paths."""
 
-    def __init__(self, files: dict[str, bytes], misbehave: Misbehave | None = None) -> None:
+    def __init__(self, files: dict[str, bytes], misbehave: Misbehave | None, greeting: Header) -> None:
         self.files = files
+        self.greeting = {"service": "ftpsvc", "version": 1, "algorithms": ["sha256"]} | greeting
         self.cwd = "/"
         self.misbehave = misbehave
         self.seen: list[Header] = []
@@ -32,7 +33,7 @@ class RawServer:
     def serve(self, conn: socket.socket) -> None:
         self.connections += 1
         self.cwd = "/"
-        self.send(conn, {"service": "ftpsvc", "version": 1, "algorithms": ["sha256"]})
+        self.send(conn, self.greeting)
         while (request := self.receive(conn)) is not None:
             self.seen.append(request)
             if self.misbehave is not None and self.misbehave(self, request, conn):
@@ -109,10 +110,10 @@ class RawServer:
 
 @contextlib.contextmanager
 def raw_server(
-    files: dict[str, bytes] | None = None, misbehave: Misbehave | None = None
+    files: dict[str, bytes] | None = None, misbehave: Misbehave | None = None, **greeting: object
 ) -> Iterator[tuple[str, RawServer]]:
     """Serves one client after the other on a free port; yields the URL and the server. Always joins."""
-    server = RawServer({} if files is None else files, misbehave)
+    server = RawServer({} if files is None else files, misbehave, greeting)
     listener = socket.create_server(("127.0.0.1", 0))
     open_now: list[socket.socket] = []
 
