@@ -259,8 +259,9 @@ class Channel:
         return count
 
     def _receive_into(self, view: memoryview, deadline: Deadline) -> int:
-        self._set_timeout(deadline.remaining())
+        left = deadline.remaining()
         try:
+            self._set_timeout(left)
             count = self._socket.recv_into(view)
         except TimeoutError:
             raise deadline.expired() from None
