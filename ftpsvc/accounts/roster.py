@@ -131,11 +131,7 @@ def parse(data: bytes) -> Roster:
 
 
 def _decode(data: bytes) -> tuple[str, str]:
-    for bom, codec in _BOMS.items():
-        if data.startswith(bom):
-            break
-    else:
-        codec = "utf-8"
+    codec = next((codec for bom, codec in _BOMS.items() if data.startswith(bom)), "utf-8")
     try:
         return data.decode(codec), "UTF-16" if codec == "utf-16" else "UTF-8"
     except UnicodeDecodeError:

@@ -150,7 +150,7 @@ class Attempt:
 
 
 def network_of(address: str) -> str:
-    """Returns what counts as one address: an IPv4 address, the /64 that an IPv6 host chooses from, or the text itself."""
+    """Returns what counts as one address: an IPv4 address, the /64 that an IPv6 host chooses from, or else the text."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
