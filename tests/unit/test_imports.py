@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).resolve().parents[2] / "client" / "ftpsvc_client"
-SHARED = {"addresses", "confine", "digests", "exceptions", "paths", "protocol", "text", "transport"}
+SHARED = {
+    "addresses", "confine", "credentials", "digests", "exceptions", "paths", "protocol", "scram", "text", "transport",
+}  # fmt: skip
 
 LOADED = """
 import importlib, json, sys
