@@ -98,6 +98,39 @@ class LoginName:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What somebody logs in with. Its text shows nothing of the secret.
+
+    Attributes:
+        name: Who, and with which kind of secret.
+        secret: Password, code, or the secret part of a token.
+    """
+
+    name: LoginName
+    secret: str
+
+    @classmethod
+    def password(cls, user: str, password: str) -> Self:
+        """Returns the credentials of a user who types a password."""
+        return cls(LoginName(user), password)
+
+    @classmethod
+    def code(cls, user: str, code: str) -> Self:
+        """Returns the credentials of a user who has a one-time enrolment code."""
+        return cls(LoginName(user, Kind.CODE), code)
+
+    @classmethod
+    def token(cls, user: str, token: str) -> Self:
+        """Returns the credentials of a device, from a token in one piece (`token_text`).
+
+        Raises:
+            ConfigError: It is no token.
+        """
+        token_id, secret = read_token(token)
+        return cls(LoginName(user, Kind.TOKEN, token_id), secret)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Verifier:
     """What a server keeps instead of a secret: enough to check a log-in, not enough to make one (RFC 5802 section 3).
 

@@ -11,12 +11,15 @@
 Errors are classes of `ftpsvc.exceptions`.
 """
 
+from ftpsvc.credentials import Credentials
 from ftpsvc_client.client import Client, connect
-from ftpsvc_client.results import Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
+from ftpsvc_client.results import Identity, Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
 from ftpsvc_client.watching import Progress
 
 __all__ = [
     "Client",
+    "Credentials",
+    "Identity",
     "Problem",
     "Progress",
     "RemoteEntry",

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from ftpsvc import digests
 from ftpsvc.addresses import Address
+from ftpsvc.credentials import Credentials, Kind, new_token, token_text
 from ftpsvc.exceptions import (
     ConfigError,
     InvalidPath,
@@ -24,6 +25,8 @@ from ftpsvc.protocol.headers import (
     Df,
     Get,
     Greeting,
+    Identified,
+    IssueToken,
     Located,
     Made,
     Mkdir,
@@ -32,16 +35,22 @@ from ftpsvc.protocol.headers import (
     Pwd,
     Removed,
     Request,
+    Response,
+    RevokeToken,
     Rm,
     Room,
+    SetPassword,
     Stored,
+    TokenIssued,
+    TokensRevoked,
     Verified,
     Verify,
+    Whoami,
 )
 from ftpsvc.transport import BufferPool
 from ftpsvc_client import content, listing
 from ftpsvc_client.link import Answered, Link, accepted
-from ftpsvc_client.results import RemoteEntry, Space, Transfer, TreeReport, Verification
+from ftpsvc_client.results import Identity, RemoteEntry, Space, Transfer, TreeReport, Verification
 from ftpsvc_client.watching import Progress, Unwatched
 
 DEFAULT_TIMEOUT = 60.0
@@ -52,6 +61,7 @@ _HASH_RATE = 20_000_000
 def connect(
     url: str | Address,
     *,
+    credentials: Credentials | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     algorithm: str | None = None,
     directory: str | None = None,
@@ -60,6 +70,7 @@ def connect(
 
     Args:
         url: `ftpsvc+tcp://HOST[:PORT]` or `ftpsvc+unix:///PATH`.
+        credentials: What to log in with; None is a guest. They are kept as long as the client, to connect anew.
         timeout: Seconds without progress after which anything is given up.
         algorithm: Digest algorithm to use; None takes the server's first that is known here.
         directory: Where to start on the server; None is its root.
@@ -70,11 +81,12 @@ def connect(
     Raises:
         ConfigError: The URL makes no sense, or the server has no digest algorithm that is known here.
         ConnectFailed, ConnectionLost, TransferTimeout: There is no way to the server.
-        Busy, Unavailable, AuthenticationFailed: The server refuses.
+        AuthenticationFailed: The log-in was refused, or the server did not prove that it knows the account.
+        Busy, Unavailable: The server refuses.
         NotFound, NotADirectory: `directory` is none.
     """
     address = Address.parse(url) if isinstance(url, str) else url
-    return Client(address, timeout=timeout, algorithm=algorithm, directory=directory)
+    return Client(address, credentials=credentials, timeout=timeout, algorithm=algorithm, directory=directory)
 
 
 class Client:
@@ -94,12 +106,19 @@ class Client:
     """
 
     def __init__(
-        self, address: Address, *, timeout: float, algorithm: str | None, directory: str | None
+        self,
+        address: Address,
+        *,
+        credentials: Credentials | None,
+        timeout: float,
+        algorithm: str | None,
+        directory: str | None,
     ) -> None:
         """Connects; see `connect`."""
         if algorithm is not None:
             digests.new(algorithm)
         self.address = address
+        self._credentials = credentials
         self._timeout = timeout
         self._wanted = algorithm
         self._directory = directory
@@ -154,6 +173,8 @@ class Client:
         link = Link(self.address, timeout=self._timeout, pool=self._pool)
         try:
             self.greeting: Greeting = link.greeting
+            if self._credentials is not None:
+                link.log_in(self._credentials)
             self.algorithm = _choose(link.greeting.algorithms, self._wanted)
             if self._directory is not None:
                 link.call(Cd(path=self._directory), Located)
@@ -165,6 +186,52 @@ class Client:
     def _ask(self, link: Link, request: Request, kind: type[Answered], *, wait: float = 0) -> Answered:
         _need(link, request.op, base=request.base)
         return link.call(request, kind, wait=wait)
+
+    # ------------------------------------------------------------ one's own account
+
+    def whoami(self) -> Identity:
+        """Returns who the session is."""
+        with self._turn() as link:
+            found = self._ask(link, Whoami(), Identified)
+        return Identity(found.user, found.role, found.via, found.token, found.group, found.may)
+
+    def set_password(self, password: str) -> None:
+        """Sets one's own password. What is sent is a verifier, from which it cannot be had back.
+
+        Raises:
+            ConfigError: It is too short, or cannot be used in a log-in.
+            PermissionDenied: The connection is neither TLS nor AF_UNIX.
+            AuthenticationFailed: This is a guest.
+        """
+        from ftpsvc.scram import check_new_password, derive
+
+        check_new_password(password)
+        verifier = derive(password, Kind.PASSWORD)
+        with self._turn() as link:
+            self._ask(link, SetPassword(verifier=verifier.encode()), Response)
+
+    def issue_token(self, label: str) -> str:
+        """Makes a device token for oneself and returns it in one piece, for `Credentials.token`.
+
+        Args:
+            label: What the device is called, for the list of tokens.
+
+        Raises:
+            PermissionDenied: The connection is neither TLS nor AF_UNIX.
+            AuthenticationFailed: This is a guest.
+        """
+        from ftpsvc.scram import derive
+
+        secret = new_token()
+        verifier = derive(secret, Kind.TOKEN)
+        with self._turn() as link:
+            issued = self._ask(link, IssueToken(label=label, verifier=verifier.encode()), TokenIssued)
+        return token_text(issued.token, secret)
+
+    def revoke_token(self, token_id: str | None = None) -> int:
+        """Makes one of one's device tokens worthless, or with None all of them; returns how many went."""
+        with self._turn() as link:
+            return self._ask(link, RevokeToken(token=token_id), TokensRevoked).revoked
 
     # ------------------------------------------------------------ files
 

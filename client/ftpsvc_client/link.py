@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ftpsvc.addresses import Address
+from ftpsvc.credentials import Credentials
 from ftpsvc.exceptions import (
+    AuthenticationFailed,
     ConnectFailed,
     ConnectionLost,
     FtpsvcError,
@@ -29,7 +31,7 @@ from ftpsvc.protocol.connection import (
     ServerClosing,
     TrailerReceived,
 )
-from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
+from ftpsvc.protocol.headers import Auth, AuthStep, Greeting, Quit, Request, Response
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
@@ -40,6 +42,8 @@ Answer = Callable[[ResponseReceived], None]
 Answered = TypeVar("Answered", bound=Response)
 
 _HEADER_SECONDS = 30.0
+_THROTTLED_SECONDS = 30.0
+"""What a server may make a log-in wait after failed ones."""
 
 
 class Link:
@@ -49,6 +53,7 @@ class Link:
         address: Where it goes.
         greeting: What the server said first.
         channel: The socket and the protocol's state.
+        binding: The `tls-server-end-point` hash of the server's certificate; None without TLS.
         pool: Where transfer buffers come from.
     """
 
@@ -68,6 +73,7 @@ class Link:
         self.address = address
         self.timeout = timeout
         self.pool = pool
+        self.binding: bytes | None = None
         sock = _dial(address, timeout)
         self.channel = Channel(
             sock,
@@ -95,6 +101,35 @@ class Link:
         self._window = min(limits.window, MAX_WINDOW)
         self._window_bytes = limits.window_bytes
         self.features = frozenset(self.greeting.features)
+
+    def log_in(self, credentials: Credentials) -> AuthStep:
+        """Logs in by SCRAM; nothing else is sent before the server has proved that it knows the account too.
+
+        Args:
+            credentials: Who, and by what.
+
+        Returns:
+            The last answer: who we are now.
+
+        Raises:
+            AuthenticationFailed: Refused, or the server failed to prove itself. The link is closed.
+            ConfigError: The name or secret cannot be used in a log-in.
+            FtpsvcError: Another refusal, or the connection's end.
+        """
+        from ftpsvc.scram import ClientLogin
+
+        if not self.greeting.mechanisms:
+            raise AuthenticationFailed("this server lets nobody log in over this connection")
+        login = ClientLogin(credentials.name, credentials.secret, self.binding)
+        try:
+            # The mechanism follows from our side of the connection, and never from what the server offers.
+            first = self.call(Auth(mechanism=login.mechanism, data=login.first()), AuthStep)
+            last = self.call(Auth(data=login.answer(first.data)), AuthStep, wait=_THROTTLED_SECONDS)
+            login.finish(last.data)
+        except FtpsvcError:
+            self.close()
+            raise
+        return last
 
     # ------------------------------------------------------------ requests
 
@@ -227,8 +262,6 @@ def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
     if not isinstance(event.response, kind):
         raise LocalProtocolError(f"{kind.__name__} is not the answer to {event.request.op}")
     return event.response
-
-
 
 
 def _dial(address: Address, timeout: float) -> socket.socket:

@@ -131,6 +131,27 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the session is.
+
+    Attributes:
+        user: Name; None is a guest.
+        role: `student`, `teacher` or `admin`; None for a guest.
+        via: `password`, `code` or `token`: what was logged in with; None for a guest.
+        token: Public part of the device token, or None.
+        group: Section of the class, or None.
+        may: `none`, `read` or `write`: what the session may do where it starts.
+    """
+
+    user: str | None
+    role: str | None
+    via: str | None
+    token: str | None
+    group: str | None
+    may: str
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """Room on the server in bytes; None where the server does not say (`limit` None: there is no quota)."""
 

@@ -180,6 +180,14 @@ class Settings(BaseSettings):
     durability: Durability = _setting(
         Durability.FULL, "", "full: an answer means that it is on the disk; relaxed leaves the syncs out"
     )
+    database: str | None = _setting(
+        None, "", "SQLAlchemy URL of the accounts; unset: SQLite in the root", max_length=1000
+    )
+    plain_login: bool = _setting(
+        False,
+        "",
+        "whether to log in over plain TCP from other machines: others on the way can read all that follows",
+    )
     banner: str | None = _setting(
         None, "", "text that clients may show after connecting", min_length=1, max_length=1000
     )

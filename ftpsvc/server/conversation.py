@@ -30,6 +30,7 @@ from ftpsvc.server import log, service
 from ftpsvc.server.config import Settings
 from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.guests import Guests
+from ftpsvc.server.login import Logins
 from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry, Seat
 from ftpsvc.server.session import Rights, Session
@@ -57,15 +58,25 @@ class Context:
         registry: Its connections.
         pool: Its transfer buffers.
         guests: Its rule for who does not log in.
+        logins: What log-ins need.
     """
 
     settings: Settings
     registry: Registry
     pool: BufferPool
     guests: Guests
+    logins: Logins | None = None
 
 
-def hold(sock: socket.socket, seat: Seat, peer: Peer, context: Context, *, on_every_address: bool) -> None:
+def hold(
+    sock: socket.socket,
+    seat: Seat,
+    peer: Peer,
+    context: Context,
+    *,
+    on_every_address: bool,
+    binding: bytes | None = None,
+) -> None:
     """Holds a conversation to its end, and closes the socket. Whatever happens is logged and goes no further.
 
     Args:
@@ -74,6 +85,8 @@ def hold(sock: socket.socket, seat: Seat, peer: Peer, context: Context, *, on_ev
         peer: Who is at the other end.
         context: What the daemon shares.
         on_every_address: Whether the listener was given no address of its own.
+        binding: The `tls-server-end-point` hash of the certificate that the connection was accepted with; None
+            without TLS.
     """
     timeouts = context.settings.timeouts
     channel = Channel(
@@ -85,9 +98,12 @@ def hold(sock: socket.socket, seat: Seat, peer: Peer, context: Context, *, on_ev
     seat.attach(channel)
     started = time.monotonic()
     talk = _Talk(sock, channel, seat, context)
+    session = context.guests.open_session(
+        seat.number, peer, on_every_address=on_every_address, binding=binding
+    )
     last: FtpsvcError | None = None
     try:
-        reason = talk.run(context.guests.open_session(seat.number, peer, on_every_address=on_every_address))
+        reason = talk.run(session)
     except Fatal as fatal:
         reason, last = fatal.error.code, fatal.error
     except ConnectionLost as error:
@@ -100,6 +116,7 @@ def hold(sock: socket.socket, seat: Seat, peer: Peer, context: Context, *, on_ev
         log.internal_error(_log, error, session=seat.number, peer=peer.shown)
         reason, last = "internal", FtpsvcError("the server failed at this; it was noted in its log")
     seat.begin_ending()
+    session.end()
     _end(channel, last, politely=reason == _QUIT)
     log.event(
         _log,
@@ -128,13 +145,15 @@ class _Talk:
     def run(self, session: Session) -> str:
         """Serves requests until the client ends the conversation; returns how it did."""
         channel, settings = self._channel, self._context.settings
-        channel.connection.max_header = service.max_header(session)
         log.event(_log, logging.DEBUG, "connected", session=session.number, peer=session.peer)
-        channel.queue(channel.connection.send_greeting(service.greeting(session, settings)))
-        exchange = Exchange(channel, session, settings, self._context.pool, self.check)
+        logins = self._context.logins
+        channel.queue(channel.connection.send_greeting(service.greeting(session, settings, logins)))
+        exchange = Exchange(channel, session, settings, self._context.pool, self.check, logins)
         timeouts = settings.timeouts
-        wait = timeouts.greeting if session.rights is Rights.NONE else timeouts.idle
         while True:
+            # Both change with a log-in.
+            wait = timeouts.greeting if session.rights is Rights.NONE else timeouts.idle
+            channel.connection.max_header = service.max_header(session)
             if not self._seat.begin_waiting():
                 raise Fatal(self.stopping())
             event = channel.receive_event(wait, "a request")

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+from ftpsvc.accounts.store import Accounts
 from ftpsvc.addresses import Address
 from ftpsvc.server import log, tcp, volumes
 from ftpsvc.server.config import Settings
 from ftpsvc.server.conversation import Context
 from ftpsvc.server.guests import Guests
+from ftpsvc.server.homes import Homes
+from ftpsvc.server.login import Logins
 from ftpsvc.server.registry import Registry
-from ftpsvc.storage.base import Storage
+from ftpsvc.storage.local import LocalStorage
 from ftpsvc.transport import BufferPool
 
 _log = logging.getLogger("ftpsvc.server.daemon")
@@ -36,7 +39,7 @@ class Daemon:
         self.settings = settings
         self.registry = Registry(settings.limits.connections, settings.limits.per_address)
         self.notes: list[str] = []
-        self._storage: Storage | None = None
+        self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
         self._cut = 0
 
@@ -59,17 +62,21 @@ class Daemon:
         settings = self.settings
         volumes.check(settings)
         volumes.lay_out(settings.root)
-        self._storage = volumes.open_for_guests(settings)
         try:
+            storage = volumes.open_for_guests(settings)
+            if storage is not None:
+                self._opened.callback(storage.close)
+            logins = self._open_accounts()
             context = Context(
                 settings=settings,
                 registry=self.registry,
                 pool=BufferPool(settings.limits.buffers),
-                guests=Guests(settings.guest_may, self._storage),
+                guests=Guests(settings.guest_may, storage),
+                logins=logins,
             )
             self._listeners, self.notes = tcp.listen(settings.addresses, context)
         except BaseException:
-            self._close_storage()
+            self._close_all()
             raise
         # All are bound before the first accepts: a daemon that cannot have one of its addresses serves nobody.
         for listener in self._listeners:
@@ -96,7 +103,7 @@ class Daemon:
             self.cut()
             self.registry.wait_empty(None)
         self.registry.join_ended()
-        self._close_storage()
+        self._close_all()
         log.event(_log, logging.INFO, "stopped", cut=self._cut)
         return self._cut
 
@@ -107,10 +114,18 @@ class Daemon:
             log.event(_log, logging.WARNING, "cut", requests=cut)
         self._cut += cut
 
-    def _close_storage(self) -> None:
-        storage, self._storage = self._storage, None
-        if storage is not None:
-            storage.close()
+    def _open_accounts(self) -> Logins:
+        settings = self.settings
+        accounts = Accounts(settings.root, settings.database)
+        self._opened.callback(accounts.close)
+        homes = Homes(settings.root, durability=settings.durability, max_file_size=settings.limits.file_size)
+        self._opened.callback(homes.close)
+        handouts = LocalStorage(settings.root / volumes.HANDOUTS, durability=settings.durability)
+        self._opened.callback(handouts.close)
+        return Logins(accounts, homes, handouts, plain=settings.plain_login)
+
+    def _close_all(self) -> None:
+        self._opened.close()
 
 
 @contextmanager

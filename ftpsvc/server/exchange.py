@@ -5,9 +5,10 @@ Source: docs/protocol.md sections 3.4 (refusals) and 5 (content).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ftpsvc.digests import Bytes, Hasher
 from ftpsvc.exceptions import Changed, FtpsvcError, ReadFailed, StorageError
@@ -22,8 +23,13 @@ from ftpsvc.transport import BufferPool, Channel
 
 _LOOK_BYTES: Final = 16 << 20
 """How much is hashed between two looks whether anybody still wants it: some milliseconds, at 2 us a look."""
+_PAUSE_SECONDS: Final = 0.2
+"""How long a pause goes on after the client or the server has gone, at most."""
 _SMALL: Final = 64 * 1024
 """Up to this a file is sent through the queue, so that pipelined small files leave in few packets."""
+
+if TYPE_CHECKING:
+    from ftpsvc.server.login import Logins
 
 
 class Fatal(Exception):
@@ -47,6 +53,7 @@ class Exchange:
         limits: What is accepted at most.
         check: Raises when long work is no longer wanted: Unavailable when the server stops, ConnectionLost when the
             client is gone.
+        logins: What log-ins need; None where there are no accounts.
     """
 
     def __init__(
@@ -56,13 +63,26 @@ class Exchange:
         settings: Settings,
         pool: BufferPool,
         check: Callable[[], None],
+        logins: Logins | None = None,
     ) -> None:
         self.channel = channel
         self.session = session
         self.limits: Limits = settings.limits
         self.check = check
+        self.logins = logins
         self._pool = pool
         self._stall = settings.timeouts.stall
+
+    def pause(self, seconds: float) -> None:
+        """Lets time pass before an answer, as long as somebody waits for it.
+
+        Raises:
+            Unavailable, ConnectionLost: As `check`.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, _PAUSE_SECONDS))
 
     # ------------------------------------------------------------ content from the client
 

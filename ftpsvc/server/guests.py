@@ -26,21 +26,31 @@ class Guests:
         if storage is not None and self.rights is not Rights.NONE:
             self._namespace = Namespace([Mount(ROOT, storage, writable=self.rights is Rights.WRITE)])
 
-    def open_session(self, number: int, peer: Peer, *, on_every_address: bool) -> Session:
+    def open_session(
+        self, number: int, peer: Peer, *, on_every_address: bool, binding: bytes | None = None
+    ) -> Session:
         """Returns the session of a client that has not logged in.
 
         Args:
             number: The connection's number.
             peer: Where it comes from.
             on_every_address: Whether the listener that it came through listens on all addresses of the machine.
-
-        Raises:
-            PermissionDenied: Guests are served, but not from there.
+            binding: What a log-in over this connection is bound to; None without TLS.
         """
+        session = Session(
+            number,
+            peer.shown,
+            peer.address,
+            peer.local,
+            private=peer.private or binding is not None,
+            binding=binding,
+        )
         if self.rights is not Rights.NONE and on_every_address and not peer.local:
             # Whoever opens a server to a network says which: a wildcard is too easily written.
-            raise PermissionDenied(
+            session.refusal = PermissionDenied(
                 "guests are served on the server's own machine only, since no address to listen on was named; "
-                f"to serve others, start it with --listen {peer.reached}"
+                f"log in, or start the server with --listen {peer.reached}"
             )
-        return Session(number, peer.shown, self.rights, self._namespace)
+        else:
+            session.rights, session.namespace = self.rights, self._namespace
+        return session

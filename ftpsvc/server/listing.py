@@ -15,7 +15,7 @@ from ftpsvc.paths import MAX_DEPTH, RemotePath
 from ftpsvc.protocol.headers import EntryLine, Listing, Ls
 from ftpsvc.protocol.limits import MAX_SIZE
 from ftpsvc.server.exchange import Exchange
-from ftpsvc.storage.base import Digest, Entry, Storage
+from ftpsvc.storage.base import Digest, Entry, Page, Storage
 
 _PAGE_BYTES: Final = 1 << 20
 """A page is held in memory on both sides; a thousand ordinary entries are a quarter of this."""
@@ -36,6 +36,7 @@ def ls(exchange: Exchange, request: Ls) -> None:
     limit = min(request.limit or exchange.limits.page, exchange.limits.page)
     with place as storage:
         page = storage.list(place.inner, after=after, limit=limit, recursive=request.recursive)
+        page = _with_mounts(page, exchange.session.namespace.beneath(place.path), after)
         hashing = _Hashing(exchange, storage, place.inner, request.algorithm) if request.digests else None
         lines = bytearray()
         cursor = page.cursor
@@ -50,6 +51,24 @@ def ls(exchange: Exchange, request: Ls) -> None:
         size=len(lines), path=str(place.path), cursor=None if cursor is None else encode_cursor(cursor)
     )
     exchange.send_page(header, lines)
+
+
+def _with_mounts(page: Page, names: list[str], after: tuple[str, ...] | None) -> Page:
+    """Puts the folders that the server itself shows here into their place in a page.
+
+    They are not descended into: they are other parts of the server, to be listed by their own path. What a storage has
+    under such a name cannot be reached, and is not shown.
+    """
+    if not names:
+        return page
+    shown = [
+        Entry(name, "dir", mode=0o755)
+        for name in names
+        if (after is None or (name,) > after) and (page.cursor is None or (name,) <= page.cursor)
+    ]
+    hidden = frozenset(names)
+    rest = [entry for entry in page.entries if (*entry.where, entry.name)[0] not in hidden]
+    return Page(sorted([*rest, *shown], key=lambda entry: (*entry.where, entry.name)), page.cursor)
 
 
 def describe(entry: Entry, digest: Digest | None) -> EntryLine:

@@ -86,6 +86,15 @@ class Namespace:
         """Returns whether a mount begins exactly here; the root always counts."""
         return path == ROOT or any(mount.prefix == path for mount in self._mounts)
 
+    def beneath(self, path: RemotePath) -> list[str]:
+        """Returns the names of the mount points that lie directly in a directory, sorted."""
+        depth = len(path.parts)
+        return sorted(
+            mount.prefix.parts[depth]
+            for mount in self._mounts
+            if len(mount.prefix.parts) == depth + 1 and mount.prefix.starts_with(path)
+        )
+
     def check_movable(self, path: RemotePath) -> None:
         """Refuses to remove, move or replace what the server itself put there: the root and the mount points.
 

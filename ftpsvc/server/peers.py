@@ -22,13 +22,17 @@ class Peer:
     Attributes:
         shown: Its address for the log: `192.168.1.7:4711`, `[::1]:4711` or `unix`.
         group: What is counted together for the limit per address.
+        address: Its address without the port, or `unix`.
         local: Whether it is on this machine.
+        private: Whether the system itself keeps others from reading the connection (AF_UNIX).
         reached: The address of ours that it dialled, as a URL.
     """
 
     shown: str
     group: str
+    address: str
     local: bool
+    private: bool
     reached: str
 
 
@@ -43,13 +47,15 @@ def peer_of(sock: socket.socket, address: Any) -> Peer:
         OSError: The connection is gone already.
     """
     if not isinstance(address, tuple):
-        return Peer(_UNIX, _UNIX, local=True, reached=_UNIX)
+        return Peer(_UNIX, _UNIX, _UNIX, local=True, private=True, reached=_UNIX)
     host, port = _number(address[0]), address[1]
     ours = sock.getsockname()
     return Peer(
         shown=f"[{host}]:{port}" if host.version == 6 else f"{host}:{port}",
         group=_group(host),
+        address=str(host),
         local=host.is_loopback,
+        private=False,
         reached=str(Address(TCP, str(_number(ours[0])), ours[1])),
     )
 

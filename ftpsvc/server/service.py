@@ -46,6 +46,7 @@ from ftpsvc.server import log
 from ftpsvc.server.config import Settings
 from ftpsvc.server.exchange import Exchange
 from ftpsvc.server.listing import describe, ls
+from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
 from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.transfers import get, put, verify
 
@@ -54,6 +55,9 @@ FEATURES: Final = (
     "offset", "version", "pages", "recursive", "digests", "no-clobber",
 )  # fmt: skip
 """What the greeting announces beyond the base profile: names of ops and options."""
+
+ACCOUNT_FEATURES: Final = ("auth", "whoami", "set-password", "issue-token", "revoke-token")
+"""What it announces besides where there are accounts."""
 
 _WORTH_A_WARNING: Final = frozenset({"digest-mismatch", "no-space", "read-failed", "unavailable"})
 
@@ -67,19 +71,22 @@ class Operation:
     Attributes:
         handle: Does it, and returns the answer, or None when it has sent one itself.
         writes: Whether it changes anything, and so needs the right to.
+        open: Whether it is served before a log-in.
     """
 
     handle: Callable[[Exchange, Any], Response | None]
     writes: bool = False
+    open: bool = False
 
 
-def greeting(session: Session, settings: Settings) -> Greeting:
+def greeting(session: Session, settings: Settings, logins: Logins | None) -> Greeting:
     """Returns what the server says first."""
     limits = settings.limits
     return Greeting(
         algorithms=list(digests.ALGORITHMS),
         software=f"ftpsvc {ftpsvc.__version__}",
-        features=list(FEATURES),
+        mechanisms=[] if logins is None else logins.mechanisms(session),
+        features=[*FEATURES, *(ACCOUNT_FEATURES if logins is not None else ())],
         guest=session.rights.value,
         limits=Window(
             header=max_header(session),
@@ -122,8 +129,9 @@ def answer(exchange: Exchange, event: RequestReceived) -> None:
 
 def _serve(exchange: Exchange, event: RequestReceived) -> Response | None:
     operation = OPERATIONS.get(event.op)
-    if operation is not None:
-        exchange.session.check(writes=operation.writes)
+    # What there is and what there is not is nobody's business before a log-in.
+    if operation is None or not operation.open:
+        exchange.session.check(writes=operation is not None and operation.writes)
     if operation is None or event.request is None:
         raise event.error or InvalidRequest(f"{event.op} cannot be served here")
     return operation.handle(exchange, event.request)
@@ -229,5 +237,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "mv": Operation(mv, writes=True),
     "df": Operation(df),
     "verify": Operation(verify),
+    "auth": Operation(auth, open=True),
+    "whoami": Operation(whoami, open=True),
+    "set-password": Operation(set_password),
+    "issue-token": Operation(issue_token),
+    "revoke-token": Operation(revoke_token),
 }
 """Every op but `quit`, which ends the conversation and needs no right."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ftpsvc.exceptions import AuthenticationFailed, PermissionDenied
+from ftpsvc.accounts.model import Identity
+from ftpsvc.accounts.scram import ServerLogin
+from ftpsvc.exceptions import AuthenticationFailed, FtpsvcError, PermissionDenied
 from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.namespace import Namespace, Place
 
@@ -25,16 +28,41 @@ class Session:
     Attributes:
         number: Counts the connections of this server, for the log.
         peer: Address of the client, for the log.
+        address: The same without its port: what failed log-ins are counted by.
+        local: Whether the client is on this machine.
+        private: Whether nobody else can read the connection: TLS, or AF_UNIX.
+        binding: The `tls-server-end-point` hash of the certificate that the connection was accepted with; None
+            without TLS.
         rights: What it may do.
         namespace: What it sees.
         directory: Where relative paths start.
+        refusal: Why a client that has not logged in is refused everything else, where that is not simply the rule.
+        identity: Who logged in; None is a guest.
+        login: A log-in whose first step is done.
     """
 
     number: int
     peer: str
+    address: str = ""
+    local: bool = False
+    private: bool = False
+    binding: bytes | None = None
     rights: Rights = Rights.NONE
     namespace: Namespace = field(default_factory=Namespace)
     directory: RemotePath = ROOT
+    refusal: FtpsvcError | None = None
+    identity: Identity | None = None
+    login: ServerLogin | None = None
+    _cleanups: list[Callable[[], None]] = field(default_factory=list)
+
+    def on_end(self, cleanup: Callable[[], None]) -> None:
+        """Has `cleanup` called when the session ends."""
+        self._cleanups.append(cleanup)
+
+    def end(self) -> None:
+        """Gives back what the session holds. Called once, by the thread of its connection."""
+        while self._cleanups:
+            self._cleanups.pop()()
 
     def check(self, *, writes: bool) -> None:
         """Refuses what this session may not do anywhere.
@@ -44,7 +72,7 @@ class Session:
             PermissionDenied: It may only read.
         """
         if self.rights is Rights.NONE:
-            raise AuthenticationFailed
+            raise self.refusal or AuthenticationFailed()
         if writes and self.rights is not Rights.WRITE:
             raise PermissionDenied("guests of this server may read but not write")
 

@@ -2,6 +2,8 @@
 
 ROOT/.ftpsvc/     the server's own: keys, database; no operation can see it
 ROOT/public/      what guests see as / where nothing else is shared
+ROOT/users/NAME/  the homes (`server.homes`)
+ROOT/handouts/    what every user finds under /handouts, and teachers change
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from typing import Final
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.config import Settings
+from ftpsvc.server.homes import USERS
 from ftpsvc.storage.base import Storage
 from ftpsvc.storage.local import LocalStorage
 
 HIDDEN: Final = ".ftpsvc"
 PUBLIC: Final = "public"
+HANDOUTS: Final = "handouts"
 
 
 def check(settings: Settings) -> None:
@@ -54,6 +58,8 @@ def lay_out(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         (root / HIDDEN).mkdir(mode=0o700, exist_ok=True)
         (root / PUBLIC).mkdir(mode=0o755, exist_ok=True)
+        (root / HANDOUTS).mkdir(mode=0o755, exist_ok=True)
+        (root / USERS).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make the root {root}: {error.strerror}") from None
 

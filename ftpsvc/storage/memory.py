@@ -147,6 +147,7 @@ class MemoryStorage(Storage):
     def _put(self, path: RemotePath, file: _File, reservation: Reservation, *, clobber: bool) -> None:
         with self._lock:
             there = self._target(path, clobber=clobber)
+            reservation.confirm(None if there is None else len(there.content))
             self._folder(path.parent).children[path.name] = file
             if there is not None:
                 self._used -= len(there.content)

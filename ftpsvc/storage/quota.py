@@ -13,6 +13,19 @@ from ftpsvc.paths import RemotePath
 class Reservation(Protocol):
     """Room that was promised to one upload."""
 
+    def confirm(self, displaced: int | None) -> None:
+        """Exchanges the credit for the file that was to be replaced for what the rename is about to displace.
+
+        Called under the path's lock, just before the rename: the file may have been moved away or made smaller since
+        the promise, and its bytes are in use elsewhere by now.
+
+        Args:
+            displaced: Size of the file that is there now; None: no file is.
+
+        Raises:
+            QuotaExceeded: It does not fit any more. The promise is as it was.
+        """
+
     def settle(self, size: int, displaced: int | None) -> None:
         """Charges what the commit really did: `size` bytes are new, `displaced` went (None: no file was there)."""
 
@@ -38,6 +51,9 @@ class Quota(Protocol):
 
 
 class _Nothing:
+    def confirm(self, displaced: int | None) -> None:
+        pass
+
     def settle(self, size: int, displaced: int | None) -> None:
         pass
 

@@ -152,6 +152,8 @@ class LocalUpload(Upload):
         with volume.lock(path):
             raw, info = volume.find(directory, path.parts[-1])
             check_target(volume, path, info, clobber=self._clobber)
+            # First: when it does not fit any more, the old file and its record must be as they were.
+            self._reservation.confirm(None if info is None else info.st_size)
             if info is not None:
                 volume.records.forget(info)
             staged.publish(directory, raw, clobber=self._clobber)

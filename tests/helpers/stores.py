@@ -124,6 +124,9 @@ class _Promise:
         self._promised = promised
         self._open = True
 
+    def confirm(self, displaced: int | None) -> None:
+        assert self._open, "a promise is confirmed before it is settled"
+
     def settle(self, size: int, displaced: int | None) -> None:
         assert self._open, "a promise is settled once"
         self._open = False

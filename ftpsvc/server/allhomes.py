@@ -1,0 +1,251 @@
+"""All homes as one storage: what teachers and admins see under `/users/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ftpsvc.digests import Bytes
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    InvalidPath,
+    IsADirectory,
+    NotFound,
+    PermissionDenied,
+    StorageError,
+)
+from ftpsvc.paths import RemotePath
+from ftpsvc.server.homes import Homes
+from ftpsvc.storage.base import Digest, Entry, Page, Reader, Space, Storage, Upload
+
+_NOT_HERE = "a home belongs to its user's account: it is made, moved and removed with that"
+
+
+class AllHomes(Storage):
+    """The homes of all users, each a directory at the top. What is in them is theirs, quota and all.
+
+    Thread-safe. An upload or a reader keeps its home open until it is done.
+    """
+
+    def __init__(self, homes: Homes, users: Callable[[], dict[str, int | None]]) -> None:
+        """Shows the homes of some users.
+
+        Args:
+            homes: Where they are.
+            users: Returns the names of the users whose homes are shown, each with its quota in bytes or None.
+        """
+        self._homes = homes
+        self._users = users
+
+    @contextmanager
+    def _in(self, path: RemotePath) -> Iterator[tuple[Storage, RemotePath]]:
+        """Enters the home that a path leads into; errors that leave it name the path as it was given."""
+        name = path.parts[0]
+        quotas = self._users()
+        if name not in quotas:
+            raise NotFound(str(path))
+        with _prefixed(name), self._homes.visit(name, quotas[name]) as storage:
+            yield storage, RemotePath(path.parts[1:])
+
+    def stat(self, path: RemotePath) -> Entry:
+        if path.is_root:
+            return Entry("", "dir", mode=0o755)
+        if len(path.parts) == 1 and not self._has_home(path.name):
+            return self._empty(path)
+        with self._in(path) as (storage, inner):
+            entry = storage.stat(inner)
+        return replace(entry, name=path.name)
+
+    def _has_home(self, name: str) -> bool:
+        return name in self._users() and self._homes.exists(name)
+
+    def _empty(self, path: RemotePath) -> Entry:
+        """Describes the home of a user who never logged in."""
+        if path.name not in self._users():
+            raise NotFound(str(path))
+        return Entry(path.name, "dir", mode=0o700)
+
+    def list(
+        self,
+        path: RemotePath,
+        *,
+        after: tuple[str, ...] | None = None,
+        limit: int = 1000,
+        recursive: bool = False,
+    ) -> Page:
+        if not path.is_root:
+            if len(path.parts) == 1 and not self._has_home(path.name):
+                self._empty(path)
+                return Page([], None)
+            with self._in(path) as (storage, inner):
+                return storage.list(inner, after=after, limit=limit, recursive=recursive)
+        entries: list[Entry] = []
+        for name in sorted(self._users()):
+            if after is not None and name < after[0]:
+                continue
+            beneath: tuple[str, ...] | None = None
+            if after is not None and name == after[0]:
+                if not recursive:
+                    continue
+                beneath = after[1:] or None
+            else:
+                entries.append(self.stat(RemotePath((name,))))
+            if len(entries) >= limit:
+                return Page(entries, (name,))
+            if recursive and self._has_home(name):
+                page = self.list(
+                    RemotePath((name,)), after=beneath, limit=limit - len(entries), recursive=True
+                )
+                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
+                if page.cursor is not None:
+                    return Page(entries, (name, *page.cursor))
+        return Page(entries, None)
+
+    def read(self, path: RemotePath) -> Reader:
+        if path.is_root:
+            raise IsADirectory("/")
+        name = path.parts[0]
+        storage, inner = self._enter(path)
+        try:
+            with _prefixed(name):
+                return _Borrowed(storage.read(inner), lambda: self._homes.leave(name))
+        except BaseException:
+            self._homes.leave(name)
+            raise
+
+    def _enter(self, path: RemotePath) -> tuple[Storage, RemotePath]:
+        quotas = self._users()
+        name = path.parts[0]
+        if name not in quotas:
+            raise NotFound(str(path))
+        return self._homes.enter(name, quotas[name]), RemotePath(path.parts[1:])
+
+    def create(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        modified: int | None = None,
+        mode: int | None = None,
+        clobber: bool = True,
+    ) -> Upload:
+        if len(path.parts) < 2:
+            raise IsADirectory(str(path))
+        name = path.parts[0]
+        storage, inner = self._enter(path)
+        try:
+            with _prefixed(name):
+                upload = storage.create(
+                    inner, size, algorithm=algorithm, modified=modified, mode=mode, clobber=clobber
+                )
+        except BaseException:
+            self._homes.leave(name)
+            raise
+        return _BorrowedUpload(upload, path, lambda: self._homes.leave(name))
+
+    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
+        if len(path.parts) < 2:
+            if parents and (path.is_root or path.name in self._users()):
+                return False
+            if path.is_root or path.name in self._users():
+                raise AlreadyExists(str(path))
+            raise PermissionDenied(_NOT_HERE, str(path))
+        with self._in(path) as (storage, inner):
+            return storage.make_directory(inner, parents=parents)
+
+    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
+        if len(path.parts) < 2:
+            raise PermissionDenied(_NOT_HERE, str(path))
+        with self._in(path) as (storage, inner):
+            return storage.remove(inner, recursive=recursive)
+
+    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
+        if len(source.parts) < 2 or len(target.parts) < 2:
+            raise PermissionDenied(_NOT_HERE, str(source))
+        if source.parts[0] != target.parts[0]:
+            raise PermissionDenied("it cannot be moved from one home to another", str(source))
+        with self._in(source) as (storage, inner):
+            storage.rename(inner, RemotePath(target.parts[1:]), clobber=clobber)
+
+    def space(self) -> Space:
+        for name, quota in self._users().items():
+            if self._homes.exists(name):
+                with self._homes.visit(name, quota) as storage:
+                    return Space(None, None, 0, storage.space().free)
+        return Space(None, None, 0, 0)
+
+    def close(self) -> None:
+        """Does nothing: the homes are closed by whoever opened them."""
+
+
+@contextmanager
+def _prefixed(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (StorageError, PermissionDenied) as error:
+        if error.path:
+            error.path = f"/{name}{error.path}".rstrip("/")
+        raise
+    except InvalidPath as error:
+        if error.name.startswith("/"):
+            error.name = f"/{name}{error.name}"
+        raise
+
+
+class _Borrowed(Reader):
+    """A reader that keeps its home open."""
+
+    def __init__(self, reader: Reader, leave: Callable[[], None]) -> None:
+        self.entry = reader.entry
+        self._reader = reader
+        self._leave: Callable[[], None] | None = leave
+
+    def read_into(self, view: memoryview) -> int:
+        return self._reader.read_into(view)
+
+    def seek(self, offset: int) -> None:
+        self._reader.seek(offset)
+
+    def fileno(self) -> int | None:
+        return self._reader.fileno()
+
+    def check_unchanged(self) -> None:
+        self._reader.check_unchanged()
+
+    def record(self, digest: Digest) -> None:
+        self._reader.record(digest)
+
+    def close(self) -> None:
+        self._reader.close()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class _BorrowedUpload(Upload):
+    """An upload that keeps its home open."""
+
+    def __init__(self, upload: Upload, path: RemotePath, leave: Callable[[], None]) -> None:
+        self.path = path
+        self._upload = upload
+        self._leave: Callable[[], None] | None = leave
+
+    @property
+    def written(self) -> int:  # type: ignore[override]  # read only, as everybody but the upload itself treats it
+        return self._upload.written
+
+    def write(self, data: Bytes) -> None:
+        with _prefixed(self.path.parts[0]):
+            self._upload.write(data)
+
+    def commit(self, digest: str | None) -> Entry:
+        with _prefixed(self.path.parts[0]):
+            return self._upload.commit(digest)
+
+    def abort(self) -> None:
+        self._upload.abort()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()

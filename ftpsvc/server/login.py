@@ -1,0 +1,188 @@
+"""Who somebody is: log-in by SCRAM, and what one may do about one's own account (docs/protocol.md section 7)."""
+
+from __future__ import annotations
+
+import logging
+
+from ftpsvc.accounts.model import Identity, Role
+from ftpsvc.accounts.scram import ServerLogin, mechanism_for
+from ftpsvc.accounts.store import Accounts
+from ftpsvc.accounts.throttle import Throttle
+from ftpsvc.credentials import Kind, Verifier
+from ftpsvc.exceptions import AuthenticationFailed, InvalidRequest, PermissionDenied
+from ftpsvc.paths import ROOT, RemotePath
+from ftpsvc.protocol.headers import (
+    Auth,
+    AuthStep,
+    Identified,
+    IssueToken,
+    Response,
+    RevokeToken,
+    SetPassword,
+    TokenIssued,
+    TokensRevoked,
+    Whoami,
+)
+from ftpsvc.server import log
+from ftpsvc.server.allhomes import AllHomes
+from ftpsvc.server.exchange import Exchange
+from ftpsvc.server.homes import Homes
+from ftpsvc.server.namespace import Mount, Namespace
+from ftpsvc.server.session import Rights, Session
+from ftpsvc.storage.base import Storage
+
+HANDOUTS = RemotePath(("handouts",))
+ALL_HOMES = RemotePath(("users",))
+
+_PAUSE_SECONDS = 0.2
+
+_log = logging.getLogger("ftpsvc.server.login")
+
+
+class Logins:
+    """What the daemon needs to log anybody in. Thread-safe.
+
+    Attributes:
+        accounts: The users.
+    """
+
+    def __init__(self, accounts: Accounts, homes: Homes, handouts: Storage, *, plain: bool) -> None:
+        """Takes what a log-in leads to.
+
+        Args:
+            accounts: The users.
+            homes: Their homes.
+            handouts: What is at `/handouts` for everybody, to be changed by teachers.
+            plain: Whether to log in over plain TCP from other machines.
+        """
+        self.accounts = accounts
+        self._homes = homes
+        self._handouts = handouts
+        self._plain = plain
+        self._throttle = Throttle()
+
+    def mechanisms(self, session: Session) -> list[str]:
+        """Returns what a session can log in by: the one mechanism of its kind of connection, or none."""
+        return [mechanism_for(session.binding)] if self._may_log_in(session) else []
+
+    def _may_log_in(self, session: Session) -> bool:
+        return session.private or session.local or self._plain
+
+    def step(self, exchange: Exchange, request: Auth) -> AuthStep:
+        """Takes one step of a log-in.
+
+        Raises:
+            AuthenticationFailed: It failed; the session is as it was before the log-in.
+            PermissionDenied: Nobody can log in over this connection.
+            InvalidRequest: The session is logged in, or this step is not due.
+        """
+        session = exchange.session
+        if session.identity is not None:
+            raise InvalidRequest(
+                "auth: this session is logged in; a new connection can log in as somebody else"
+            )
+        if not self._may_log_in(session):
+            raise PermissionDenied("nobody can log in over a connection that others can read: use ftpsvc://")
+        if request.mechanism is not None:
+            session.login = ServerLogin(self.accounts, request.mechanism, session.binding)
+            return AuthStep(data=session.login.step(request.data))
+        login, session.login = session.login, None
+        if login is None or login.claimed is None:
+            raise InvalidRequest("auth: a log-in begins with its mechanism")
+        with self._throttle.begin(str(login.claimed), session.address) as attempt:
+            exchange.pause(attempt.delay)
+            try:
+                data = login.step(request.data)
+            except AuthenticationFailed:
+                self._note("login-refused", session, str(login.claimed))
+                raise
+            attempt.succeed()
+        identity = login.identity
+        if identity is None:  # step() raises unless it is known
+            raise AuthenticationFailed
+        self._let_in(session, identity)
+        self._note("login", session, identity.user.name, via=identity.kind.value)
+        return AuthStep(data=data, user=identity.user.name, role=identity.user.role.value)
+
+    def _let_in(self, session: Session, identity: Identity) -> None:
+        user = identity.user
+        home = self._homes.enter(user.name, user.quota, make=True)
+        session.on_end(lambda: self._homes.leave(user.name))
+        session.identity = identity
+        session.rights = Rights.WRITE
+        teaches = user.role is not Role.STUDENT
+        mounts = [Mount(ROOT, home, writable=True), Mount(HANDOUTS, self._handouts, writable=teaches)]
+        if teaches:
+            everybody = AllHomes(self._homes, self._quotas)
+            mounts.append(Mount(ALL_HOMES, everybody, writable=user.role is Role.ADMIN))
+        session.namespace = Namespace(mounts)
+        session.directory = ROOT
+
+    def _quotas(self) -> dict[str, int | None]:
+        return {user.name: user.quota for user in self.accounts.users()}
+
+    def _note(self, event: str, session: Session, user: str, **more: str) -> None:
+        log.event(_log, logging.INFO, event, session=session.number, peer=session.peer, user=user, **more)
+
+
+def auth(exchange: Exchange, request: Auth) -> AuthStep:
+    """Takes one step of a log-in."""
+    return _logins(exchange).step(exchange, request)
+
+
+def whoami(exchange: Exchange, request: Whoami) -> Identified:
+    """Says who the session is."""
+    session = exchange.session
+    identity = session.identity
+    if identity is None:
+        return Identified(may=session.rights.value)
+    return Identified(
+        user=identity.user.name,
+        role=identity.user.role.value,
+        via=identity.kind.value,
+        token=identity.token_id,
+        group=identity.user.group or None,
+        may=session.rights.value,
+    )
+
+
+def set_password(exchange: Exchange, request: SetPassword) -> Response:
+    """Sets one's own password."""
+    identity = _own_account(exchange)
+    _logins(exchange).accounts.set_password(identity.user, Verifier.parse(request.verifier, Kind.PASSWORD))
+    return Response()
+
+
+def issue_token(exchange: Exchange, request: IssueToken) -> TokenIssued:
+    """Makes a device token for oneself."""
+    identity = _own_account(exchange)
+    verifier = Verifier.parse(request.verifier, Kind.TOKEN)
+    return TokenIssued(
+        token=_logins(exchange).accounts.issue_token(identity.user, request.label, verifier).id
+    )
+
+
+def revoke_token(exchange: Exchange, request: RevokeToken) -> TokensRevoked:
+    """Takes one's own device tokens away."""
+    identity = _logged_in(exchange)
+    return TokensRevoked(revoked=_logins(exchange).accounts.revoke_token(identity.user, request.token))
+
+
+def _logins(exchange: Exchange) -> Logins:
+    if exchange.logins is None:
+        raise AuthenticationFailed("this server has no accounts")
+    return exchange.logins
+
+
+def _logged_in(exchange: Exchange) -> Identity:
+    identity = exchange.session.identity
+    if identity is None:
+        raise AuthenticationFailed("this is for users who logged in")
+    return identity
+
+
+def _own_account(exchange: Exchange) -> Identity:
+    identity = _logged_in(exchange)
+    if not exchange.session.private:
+        raise PermissionDenied("a new secret is only taken over TLS or a local socket: use ftpsvc://")
+    return identity
