@@ -56,7 +56,9 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Gives each test an empty home and working directory, and none of the caller's FTPSVC_* and XDG_* settings.
+    """Gives each test an empty home and working directory, and none of the caller's settings.
+
+    Those are the variables FTPSVC_*, FTPSVCD_* and XDG_*.
 
     Returns:
         The home directory. The working directory is `work` beside it, so a daemon with the default root
@@ -68,7 +70,7 @@ def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) ->
     work.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith(("FTPSVC_", "XDG_")) and name not in _KEPT:
+            if name.startswith(("FTPSVC_", "FTPSVCD_", "XDG_")) and name not in _KEPT:
                 patch.delenv(name)
         for name in _HOME_VARIABLES:
             patch.setenv(name, str(home))

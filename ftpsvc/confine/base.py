@@ -68,9 +68,9 @@ def check_component(name: Name) -> None:
         InvalidPath: It is empty, `.` or `..`, or has a slash or NUL.
     """
     if isinstance(name, bytes):
-        bad = name in (b"", b".", b"..") or b"/" in name or b"\0" in name
+        bad = b"/" in name or b"\0" in name or name in (b"", b".", b"..")
     else:
-        bad = name in ("", ".", "..") or "/" in name or "\0" in name
+        bad = "/" in name or "\0" in name or name in ("", ".", "..")
     if bad:
         raise InvalidPath(os.fsdecode(name), "it is not a single name")
 
@@ -138,8 +138,10 @@ class Directory(ABC):
         Raises:
             OSError: As for `directory`.
         """
-        here: Directory = self._again()
-        for name in names:
+        if not names:
+            return self._again()
+        here = self.directory(names[0])
+        for name in names[1:]:
             above = here
             try:
                 here = above.directory(name)

@@ -8,7 +8,8 @@ In words (tests/contract runs every line of it against every backend):
   or dropped without `commit`, leaves no trace that any operation can see.
 * **An answer means durable.** When `commit`, `make_directory`, `remove` or `rename` return under `Durability.FULL`,
   the change survives a power cut, and so do the directories made on the way. When `commit` raises, the old content is
-  untouched and the upload is gone.
+  untouched and the upload is gone; but for one case, Unavailable because the new name is in place and cannot be made
+  durable: what is seen then is the new content, whole, and nobody knows what a power cut would leave.
 * **A digest is of what was written.** `Upload` hashes the bytes it writes; `commit` compares with what the sender
   says, before anything becomes visible, and records digest, algorithm, size and mtime with the file.
   `Entry.digest` is such a record that is still valid (size and mtime match), else None.
@@ -170,7 +171,8 @@ class Upload(ABC):
         """Appends and hashes all of `data`.
 
         Raises:
-            NoSpace: The disk is full. Unavailable: the disk failed. The upload can only be aborted then.
+            NoSpace: The disk is full. Unavailable: the disk failed. InvalidRequest: this would be more than was
+                announced. The upload is aborted then, and `commit` raises the same again.
         """
 
     @abstractmethod
@@ -182,6 +184,7 @@ class Upload(ABC):
 
         Raises:
             DigestMismatch: `digest` is not that of the bytes written.
+            InvalidRequest: Another number of bytes was written than was announced.
             AlreadyExists: The name is taken, and this upload was not to replace.
             IsADirectory, NotADirectory, NotFound, NoSpace, Unavailable: As for `Storage.create`.
             Every error leaves the old file as it was, and the upload aborted.
@@ -265,7 +268,8 @@ class Storage(ABC):
         Raises:
             NotFound: The directory is missing. NotADirectory, IsADirectory, NotAFile: something else is there.
             AlreadyExists: The name is taken and `clobber` is False.
-            QuotaExceeded, NoSpace, PermissionDenied, Unavailable.
+            InvalidRequest: There is no such algorithm.
+            TooLarge, QuotaExceeded, NoSpace, PermissionDenied, Unavailable.
         """
 
     @abstractmethod

@@ -297,16 +297,28 @@ class LocalStorage(Storage):
             raise InvalidPath(str(target), "it lies in the directory that is to be moved")
         with translated(source):
             old = volume.enter(source.parts[:-1])
-        with old, ExitStack() as held, translated(target):
-            new = held.enter_context(volume.enter(target.parts[:-1]))
-            for lock in volume.locks(source, target):
-                held.enter_context(lock)
-            self._move(source, old, target, new, clobber=clobber)
+        with old, translated(target), volume.enter(target.parts[:-1]) as new:
+            with ExitStack() as held:
+                for lock in volume.locks(source, target):
+                    held.enter_context(lock)
+                moved = self._move(source, old, target, new, clobber=clobber)
+            if moved is None:
+                return
+            is_directory = stat.S_ISDIR(moved.st_mode)
+            # The new name first: a power cut in between must not leave the file without any.
+            volume.sync_names(target.parts[:-1], new, own=is_directory)
+            volume.sync_names(source.parts[:-1], old, own=is_directory)
+            if is_directory:
+                volume.names_in_flux(-1)
 
     def _move(
         self, source: RemotePath, old: Directory, target: RemotePath, new: Directory, *, clobber: bool
-    ) -> None:
-        """Moves between two open directories, under the locks of both paths."""
+    ) -> os.stat_result | None:
+        """Moves between two open directories, under the locks of both paths.
+
+        Returns:
+            What was moved, a directory counted as in flux; None when source and target are the same.
+        """
         volume = self._volume
         raw, info = volume.find(old, source.name)
         if info is None:
@@ -323,7 +335,7 @@ class LocalStorage(Storage):
         if there is not None and not (respelled and source != target):
             self._check_taken(target, there, is_directory=is_directory, clobber=clobber)
         if source == target:
-            return
+            return None
         if is_directory:
             volume.names_in_flux(+1)
         try:
@@ -342,11 +354,7 @@ class LocalStorage(Storage):
             raise
         if there is not None and not respelled:
             volume.quota.removed(there.st_size, 1)
-        # The new name first: a power cut in between must not leave the file without any.
-        volume.sync_names(target.parts[:-1], new, own=is_directory)
-        volume.sync_names(source.parts[:-1], old, own=is_directory)
-        if is_directory:
-            volume.names_in_flux(-1)
+        return info
 
     def _check_taken(
         self, path: RemotePath, there: os.stat_result, *, is_directory: bool, clobber: bool

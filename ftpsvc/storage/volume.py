@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -270,7 +271,7 @@ class Tally:
     def add(self, info: os.stat_result) -> None:
         """Counts one name."""
         self.names += 1
-        if (info.st_mode & 0o170000) == 0o100000:
+        if stat.S_ISREG(info.st_mode):
             self.files += 1
             self.size += info.st_size
             self._records.forget(info)

@@ -39,7 +39,7 @@ def place(tmp_path: Path) -> Path:
 
 @contextmanager
 def swapping(place: Path) -> Iterator[None]:
-    """Runs the swapper beside the block, and fails if it did not swap much."""
+    """Runs the swapper beside the block."""
     one, other = place / "root" / "a" / "d", place / "root" / "a" / "l"
     with subprocess.Popen(
         [sys.executable, "-m", "tests.helpers.swapper", str(one), str(other)],
@@ -54,7 +54,7 @@ def swapping(place: Path) -> Iterator[None]:
             yield
         finally:
             swaps, _ = swapper.communicate()
-    assert int(swaps) > 100
+    assert int(swaps) > 0
 
 
 def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -75,21 +75,29 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 class Tally:
-    """How many operations went through, and how many were refused since the link was there."""
+    """Counts operations, and how often the outcome turned between done and refused."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self.refused = 0
+        self.attempts = 0
+        self.turns = 0
+        self._last: bool | None = None
+
+    def enough(self) -> bool:
+        """Says whether the race was long, and was one: operations met the directory and the link by turns."""
+        return self.attempts >= OPERATIONS and self.turns >= 200
 
     def attempt(self, work: Callable[[], object]) -> None:
+        self.attempts += 1
         try:
             work()
         except (NotADirectory, NotFound, NotADirectoryError, FileNotFoundError, FileExistsError):
-            self.refused += 1
+            done = False
         except FtpsvcError:
-            pass  # a name that an earlier operation left where this one wants to be
+            return  # a name that an earlier operation left where this one wants to be
         else:
-            self.done += 1
+            done = True
+        self.turns += done is not self._last
+        self._last = done
 
 
 def reads_inside_only(storage: Storage) -> None:
@@ -126,14 +134,11 @@ def test_c20_no_operation_of_the_storage_follows_a_link_that_is_swapped_in(place
     ]
     tally = Tally()
     with swapping(place):
-        for _ in range(OPERATIONS):
+        while not tally.enough():
             tally.attempt(chance.choice(operations))
     storage.close()
     assert snapshot(place / "outside") == before
     assert not (place / "root" / "a" / "stolen").exists()
-    # Both happened often: the race was a race.
-    assert tally.done > OPERATIONS // 50
-    assert tally.refused > OPERATIONS // 50
 
 
 def test_c20_c21_no_saving_of_a_tree_follows_a_link_that_is_swapped_in(place: Path) -> None:
@@ -164,10 +169,8 @@ def test_c20_c21_no_saving_of_a_tree_follows_a_link_that_is_swapped_in(place: Pa
 
     tally = Tally()
     with swapping(place):
-        for _ in range(OPERATIONS):
+        while not tally.enough():
             tally.attempt(chance.choice([save, save, load, load, remove_below, rebuild]))
-    assert tally.done > OPERATIONS // 50
-    assert tally.refused > OPERATIONS // 50
     root.remove_tree("a")
     root.close()
     assert snapshot(place / "outside") == before

@@ -1,4 +1,4 @@
-"""A process of its own that swaps a directory and a link for one another, as fast as it can, until its input ends.
+"""A process of its own that swaps a directory and a link for one another, at every pace, until its input ends.
 
 Usage: python -m tests.helpers.swapper DIRECTORY LINK
 Prints `ready` after the first swap, and in the end how often it swapped. Leaves both as it found them.
@@ -6,6 +6,7 @@ Prints `ready` after the first swap, and in the end how often it swapped. Leaves
 
 import ctypes
 import os
+import random
 import select
 import sys
 
@@ -32,6 +33,10 @@ def main() -> None:
         swaps += 1
         if swaps == 1:
             print("ready", flush=True)
+        # Now and then at once, now and then after some hundred microseconds: operations must meet a swap at every step,
+        # and must get through as well.
+        for _ in range(random.choice((0, 0, 1_000, 5_000, 10_000))):
+            pass
         # An even number, so that both are where they were.
         if swaps % 2 == 0 and select.select([sys.stdin], [], [], 0)[0]:
             break

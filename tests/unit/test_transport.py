@@ -247,6 +247,28 @@ def test_c09_a_piece_stays_what_it_is_while_more_is_sent() -> None:
         answer(client)
 
 
+def test_c08_an_empty_listing_is_not_given_the_payload_behind_it() -> None:
+    """Its answer was taken in while requests were sent, and the answer behind it announces a payload."""
+    content = os.urandom(5000)
+    with (
+        channels(tiny_unix_pair) as (client, server),
+        running(lambda: serve(server, BufferPool(), {"d": b"", "f": content})),
+    ):
+        client.queue(client.connection.send_request(Ls(path="d")))
+        client.queue(client.connection.send_request(Get(path="f", algorithm="md5")))
+        for number in range(500):
+            client.queue(client.connection.send_request(Stat(path="a long name " * 20 + str(number))))
+        client.flush()
+        assert answer(client).size == 0
+        assert b"".join(map(bytes, client.payload(BufferPool()))) == b""
+        assert answer(client).size == len(content)
+        assert read_content(client, BufferPool()) == content
+        for _ in range(500):
+            assert isinstance(answer(client).error, NotFound)
+        client.queue(client.connection.send_request(Quit()))
+        answer(client)
+
+
 def test_payload_behind_an_unread_payload_is_an_error_of_ours_not_a_deadlock() -> None:
     content = os.urandom(4 << 20)
     with (

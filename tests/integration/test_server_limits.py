@@ -1,0 +1,253 @@
+"""Connections: how many, for how long silent, and what one after another leaves behind."""
+
+import resource
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ftpsvc.server.daemon import Daemon
+from tests.helpers.counts import count
+from tests.helpers.daemon import server
+from tests.helpers.embedded import dial, embedded
+from tests.helpers.raw_peer import RawPeer, frame, put_bytes
+
+SHORT = 0.3
+LONG = 100.0
+
+
+def test_c56_one_more_than_the_limit_is_told_busy_at_once(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root", limits={"connections": 3}) as daemon:
+        served = [dial(daemon) for _ in range(3)]
+        for _ in range(3):
+            with dial(daemon) as refused:
+                answer = refused.greeting
+                assert (answer["status"], answer["code"]) == ("error", "busy")
+                assert (answer["fatal"], answer["retry"], answer["limit"]) == (True, True, 3)
+                assert refused.at_end()
+        assert [peer.ask("pwd")["status"] for peer in served] == ["ok"] * 3
+        assert served[0].ask("quit")["status"] == "ok"
+        served[0].close()
+        assert wait_until_fewer(daemon, 3)
+        with dial(daemon) as next_one:
+            assert next_one.ask("pwd")["status"] == "ok"
+        for peer in served:
+            peer.close()
+
+
+def wait_until_fewer(daemon: Daemon, limit: int) -> bool:
+    """Waits until a seat is free: a client sees the end a moment before the server is done with it."""
+    free = threading.Event()
+    for _ in range(3000):
+        if len(daemon.registry) < limit:
+            return True
+        free.wait(0.02)
+    return False
+
+
+def test_c56_the_limit_per_address_leaves_others_alone(tmp_path: Path, short_tmp: Path) -> None:
+    listen = ("ftpsvc+tcp://127.0.0.1:0", "ftpsvc+tcp://[::1]:0", f"ftpsvc+unix://{short_tmp}/s")
+    with embedded(tmp_path / "root", listen=listen, limits={"per_address": 2}) as daemon:
+        places: list[tuple[str, int] | str] = [
+            address.path or (address.host, address.port) for address in daemon.addresses
+        ]
+        peers = []
+        for place in places:
+            peers += [RawPeer(place), RawPeer(place)]
+            with RawPeer(place) as refused:
+                assert (refused.greeting["code"], refused.greeting["limit"]) == ("busy", 2)
+        assert [peer.ask("pwd")["status"] for peer in peers] == ["ok"] * 6
+        for peer in peers:
+            peer.close()
+
+
+def test_c56_a_busy_answer_reaches_a_client_that_has_spoken_already(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root", limits={"connections": 1}) as daemon, dial(daemon):
+        for _ in range(20):
+            with dial(daemon, greeted=False) as hasty:
+                hasty.send(frame({"op": "pwd"}))
+                assert hasty.read()["code"] == "busy"
+
+
+# ---------------------------------------------------------------- silence
+
+
+def half_a_length(peer: RawPeer) -> None:
+    peer.send(b"\0\0")
+
+
+def half_a_header(peer: RawPeer) -> None:
+    peer.send(frame({"op": "pwd"})[:9])
+
+
+def half_a_payload(peer: RawPeer) -> None:
+    peer.send(frame({"op": "put", "path": "x", "size": 10**6, "algorithm": "md5"}, bytes(500_000)))
+
+
+def no_trailer(peer: RawPeer) -> None:
+    peer.send(frame({"op": "put", "path": "x", "size": 1000, "algorithm": "md5"}, bytes(1000)))
+
+
+def half_a_trailer(peer: RawPeer) -> None:
+    peer.send(put_bytes("x", bytes(1000))[:-3])
+
+
+def half_of_a_refused_payload(peer: RawPeer) -> None:
+    peer.send(frame({"op": "put", "path": "a/b", "size": 10**6, "algorithm": "md5"}, bytes(500_000)))
+
+
+def nothing(peer: RawPeer) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("silence", "timeout", "phase"),
+    [
+        (nothing, "idle", "a request"),
+        (half_a_length, "header", "the rest of a header"),
+        (half_a_header, "header", "the rest of a header"),
+        (half_a_payload, "stall", "data"),
+        (no_trailer, "stall", "a trailer"),
+        (half_a_trailer, "header", "the rest of a header"),
+        (half_of_a_refused_payload, "stall", "data"),
+    ],
+)
+def test_c57_silence_in_each_phase_ends_with_a_reason(
+    tmp_path: Path, silence: Callable[[RawPeer], None], timeout: str, phase: str
+) -> None:
+    others = {"idle": LONG, "header": LONG, "stall": LONG, "greeting": LONG}
+    with embedded(tmp_path / "root", timeouts=others | {timeout: SHORT}) as daemon, dial(daemon) as peer:
+        silence(peer)
+        answer = peer.read()
+        assert (answer["code"], answer["fatal"], answer["retry"]) == ("timeout", True, True)
+        assert (answer["phase"], answer["seconds"]) == (phase, SHORT)
+        assert peer.at_end()
+        assert daemon.registry.wait_empty(60)
+        assert not list((tmp_path / "root" / "public" / ".ftpsvc" / "staging").iterdir())
+
+
+def test_c57_who_may_do_nothing_gets_little_time_to_say_so(tmp_path: Path) -> None:
+    timeouts = {"greeting": SHORT, "idle": LONG}
+    with embedded(tmp_path / "root", guest="none", timeouts=timeouts) as daemon, dial(daemon) as peer:
+        assert peer.read()["code"] == "timeout"
+        assert peer.at_end()
+
+
+def test_c57_a_client_that_reads_nothing_is_given_up(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root", timeouts={"stall": SHORT}) as daemon:
+        with dial(daemon) as peer:
+            peer.put("file", bytes(32 << 20))
+        with dial(daemon, receive_buffer=4096) as peer:
+            peer.send(frame({"op": "get", "path": "file", "algorithm": "sha256"}))
+            assert daemon.registry.wait_empty(60)
+        with dial(daemon, receive_buffer=4096) as peer:
+            peer.send(frame({"op": "get", "path": "file", "algorithm": "md5"}))
+            assert daemon.registry.wait_empty(60)
+
+
+def test_c57_a_header_that_dribbles_in_has_one_time_for_all_of_it(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root", timeouts={"header": 1.0, "idle": LONG}) as daemon, dial(daemon) as peer:
+        pause = threading.Event()
+        sent = 0
+        for byte in frame({"op": "stat", "path": "x" * 1000}):
+            try:
+                peer.send(bytes([byte]))
+            except OSError:
+                break
+            sent += 1
+            pause.wait(0.05)  # never silent for long, and never done
+        assert sent < 900
+        assert daemon.registry.wait_empty(60)
+
+
+# ---------------------------------------------------------------- one after another
+
+
+def visit(place: tuple[str, int], number: int) -> None:
+    with RawPeer(place) as peer:
+        if number % 3 == 0:
+            assert peer.put(f"file {number % 50}", bytes(2000))["status"] == "ok"
+        elif number % 3 == 1:
+            assert peer.ask("pwd")["status"] == "ok"
+            peer.send(b"\0")  # broken off
+        else:
+            assert peer.ask("quit")["status"] == "ok"
+
+
+@pytest.mark.timeout(600)
+def test_c59_connections_one_after_another_leave_nothing_behind(tmp_path: Path) -> None:
+    rounds = count(300, 10_000)
+    with server(tmp_path / "root", "--durability", "relaxed") as running:
+
+        def settled() -> tuple[int, int, int]:
+            """Threads, descriptors and resident KiB once only the connection that asks is left."""
+            pause = threading.Event()
+            for _ in range(500):
+                now = running.status("Threads"), running.descriptors(), running.status("VmRSS")
+                if now[0] <= threads and now[1] <= descriptors:
+                    break
+                pause.wait(0.02)
+            return now
+
+        threads, descriptors = running.status("Threads"), running.descriptors()
+        for number in range(200):  # what is allocated once is allocated now
+            visit(running.where, number)
+        before = settled()
+        for number in range(rounds):
+            visit(running.where, number)
+        after = settled()
+        assert after[:2] == (threads, descriptors)
+        assert after[2] - before[2] < 2048, (
+            f"{before[2]} KiB before, {after[2]} KiB after {rounds} connections"
+        )
+
+
+def test_no_descriptor_left_is_said_and_survived(tmp_path: Path) -> None:
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+
+    with server(tmp_path / "root", before=few) as running:
+        assert running.wait_for("note: 1024 connections may need")
+        peers: list[RawPeer] = []
+        while "busy" not in (peer := RawPeer(running.where)).greeting.get("code", ""):
+            peers.append(peer)
+            assert len(peers) < 40
+        assert peer.at_end()
+        peer.close()
+        running.wait_for("no-descriptor")
+        used = running.process_seconds()
+        for _ in range(5):
+            with RawPeer(running.where) as peer:
+                assert peer.greeting["code"] == "busy"
+        threading.Event().wait(0.5)  # time in which a loop that spins would use it all
+        assert running.process_seconds() - used < 0.3
+        peers.pop().close()
+        peers.pop().close()
+        running.wait_for("end=closed")
+        for peer in peers:
+            assert peer.ask("pwd")["status"] == "ok"
+            peer.close()
+        with RawPeer(running.where) as peer:
+            assert peer.put("file", b"served again")["status"] == "ok"
+
+
+def test_idle_connections_cost_little(tmp_path: Path) -> None:
+    number = count(100, 400)
+    with server(tmp_path / "root", "--durability", "relaxed") as running, RawPeer(running.where) as first:
+        first.put("file", bytes(3 << 20))
+        first.get("file")
+        before = running.status("VmRSS")
+        peers = [RawPeer(running.where) for _ in range(number)]
+        for peer in peers:  # each has used its buffers once
+            peer.put("mine", bytes(200_000))
+            assert peer.get("file")[0] == bytes(3 << 20)
+        released = threading.Event()
+        for _ in range(100):
+            each = (running.status("VmRSS") - before) / number
+            if each < 150:
+                break
+            released.wait(0.05)
+        assert each < 150, f"{each:.0f} KiB for each idle connection"
+        for peer in peers:
+            peer.close()
