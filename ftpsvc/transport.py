@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from ftpsvc.exceptions import ConnectionLost, FtpsvcError, LocalProtocolError, ReadFailed, TransferTimeout
 from ftpsvc.protocol.connection import Connection, Event, ResponseReceived, ServerClosing
@@ -111,6 +111,8 @@ class Channel:
         sent: Bytes handed to the socket so far.
         received: Bytes taken from the socket so far.
         send_failed: Whether a send failed: the peer may have half a message, so nothing can follow it.
+        watch: Is told the bytes of each move of payload and the seconds that the peer made us wait for it; what it
+            raises ends the transfer. None, as at first: nobody is told. Server only.
     """
 
     def __init__(self, sock: socket.socket, connection: Connection, *, stall: float, header: float) -> None:
@@ -126,6 +128,7 @@ class Channel:
         self.sent = 0
         self.received = 0
         self.send_failed = False
+        self.watch: Callable[[int, float], object] | None = None
         self._socket = sock
         self._stall = stall
         self._header = header
@@ -253,9 +256,12 @@ class Channel:
 
     def _receive_payload_into(self, view: memoryview) -> int:
         self.flush()
+        started = time.monotonic() if self.watch is not None else 0.0
         count = self._receive_into(view, Deadline(self._stall, "data"))
         if not count:
             raise ConnectionLost(self._where_it_ended())
+        if self.watch is not None:
+            self.watch(count, time.monotonic() - started)
         return count
 
     def _receive_into(self, view: memoryview, deadline: Deadline) -> int:
@@ -374,7 +380,10 @@ class Channel:
         out = self._socket.fileno()
         end = offset + count
         self._set_timeout(self._stall)
+        started = 0.0
         while offset < end:
+            if self.watch is not None:
+                started = started or time.monotonic()
             try:
                 done = os.sendfile(out, descriptor, offset, min(end - offset, 1 << 30))
             except BlockingIOError:
@@ -392,6 +401,9 @@ class Channel:
             self.sent += done
             self.connection.payload_sent(done)
             offset += done
+            if self.watch is not None:
+                self._watch_sending(done, started)
+                started = 0.0
 
     def _send(self, view: memoryview) -> memoryview:
         """Sends `view` and returns what the peer cannot take before we have read: nothing, but for `flush`'s case."""
@@ -419,10 +431,21 @@ class Channel:
         # Not sendall, whose time-out is for all of it: here every bit of progress starts the time anew.
         self._set_timeout(self._stall)
         while view:
+            started = time.monotonic() if self.watch is not None else 0.0
             done = self._socket.send(view)
             self.sent += done
             view = view[done:]
+            if self.watch is not None:
+                self._watch_sending(done, started)
         return view
+
+    def _watch_sending(self, done: int, started: float) -> None:
+        try:
+            if self.watch is not None:
+                self.watch(done, time.monotonic() - started)
+        except TransferTimeout:
+            self.send_failed = True  # a message may be half sent
+            raise
 
     def _send_listening(self, view: memoryview) -> memoryview:
         """Sends while reading whatever comes: answers that nobody reads would block the server, and then us."""

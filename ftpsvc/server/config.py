@@ -105,6 +105,15 @@ class Limits(_Section):
     per_address: int = _setting(
         512, "connections", "from one address (IPv6: one /64 network): a whole class may sit behind one", ge=1
     )
+    per_user: int = _setting(
+        32, "connections", "of one user at the same time: some shells, and transfers in parallel", ge=1
+    )
+    strangers: int = _setting(
+        512,
+        "connections",
+        "that have not logged in and are no guests; three quarters of `connections` at most: the rest is for users",
+        ge=1,
+    )
     backlog: int = _setting(
         1024,
         "connections",
@@ -131,6 +140,41 @@ class Limits(_Section):
     buffers: int = _setting(
         64, "buffers", "of 1 MiB for transfers; further transfers at the same time get 64 KiB each", ge=1
     )
+    rate: int | None = _setting(
+        None, "bytes/s", "of payload in each direction for all users together, in fair shares; unset: no limit",
+        ge=1024, le=MAX_SIZE,
+    )  # fmt: skip
+    user_rate: int | None = _setting(
+        None, "bytes/s", "of payload in each direction for each user, over all connections; unset: no limit",
+        ge=1024, le=MAX_SIZE,
+    )  # fmt: skip
+    min_rate: int | None = _setting(
+        None, "bytes/s", "that a client must send or take in a transfer; unset: bad Wi-Fi is not an attack", ge=1,
+        le=MAX_SIZE,
+    )  # fmt: skip
+    min_rate_window: float = _setting(
+        30.0, "seconds", "of waiting for a client in transfers that its rate is the average of", gt=0
+    )
+
+
+class Tls(_Section):
+    """What is shown to clients that connect by TLS."""
+
+    certificate: Path | None = _setting(
+        None, "", "PEM file with your own certificate and its chain; unset: one made at the first start, in the root"
+    )
+    key: Path | None = _setting(None, "", "PEM file with its private key; unset: it is in the same file")
+
+
+class Audit(_Section):
+    """How much of what was done is kept (docs/audit.md)."""
+
+    file_size: int = _setting(
+        16 << 20, "bytes", "of one file of the audit; then the next is begun", ge=65536, le=MAX_SIZE
+    )
+    files: int = _setting(
+        20, "files", "that are kept, the one being written to among them; the oldest goes first", ge=2
+    )
 
 
 class Timeouts(_Section):
@@ -138,6 +182,12 @@ class Timeouts(_Section):
 
     greeting: float = _setting(
         10.0, "seconds", "that who has not logged in, and is no guest, may stay silent", gt=0
+    )
+    login: float = _setting(
+        120.0,
+        "seconds",
+        "from connecting to the log-in, however often it is tried and slowed: a person looks for the code",
+        gt=0,
     )
     header: float = _setting(
         30.0, "seconds", "from the first byte of a header to its last, however it dribbles in", gt=0
@@ -199,6 +249,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

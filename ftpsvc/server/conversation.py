@@ -26,7 +26,8 @@ from ftpsvc.protocol.connection import Connection, RequestReceived
 from ftpsvc.protocol.headers import Quit
 from ftpsvc.protocol.limits import MAX_HEADER_BEFORE_LOGIN
 from ftpsvc.protocol.state import Role
-from ftpsvc.server import log, service
+from ftpsvc.server import log, service, trail
+from ftpsvc.server.audit import Audit
 from ftpsvc.server.config import Settings
 from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.guests import Guests
@@ -34,7 +35,8 @@ from ftpsvc.server.login import Logins
 from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry, Seat
 from ftpsvc.server.session import Rights, Session
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.server.shares import Bandwidth
+from ftpsvc.transport import BufferPool, Channel, Deadline
 
 _LINGER_SECONDS: Final = 2.0
 """How long a client gets to read our last words before the socket is closed under them."""
@@ -45,6 +47,7 @@ _PEER_ENDED: Final = getattr(select, "POLLRDHUP", 0)
 _QUIT: Final = "quit"
 _CLOSED: Final = "closed"
 _STOPPING: Final = "stopping"
+_DISMISSED: Final = "dismissed"
 
 _log = logging.getLogger("ftpsvc.server.connection")
 
@@ -59,6 +62,8 @@ class Context:
         pool: Its transfer buffers.
         guests: Its rule for who does not log in.
         logins: What log-ins need.
+        bandwidth: What payloads share; None is no limit.
+        audit: Where what is done is written down; None is nowhere.
     """
 
     settings: Settings
@@ -66,6 +71,8 @@ class Context:
     pool: BufferPool
     guests: Guests
     logins: Logins | None = None
+    bandwidth: Bandwidth | None = None
+    audit: Audit | None = None
 
 
 def hold(
@@ -115,9 +122,13 @@ def hold(
     except Exception as error:  # noqa: BLE001 -- one request that hits a fault of ours must not end the server
         log.internal_error(_log, error, session=seat.number, peer=peer.shown)
         reason, last = "internal", FtpsvcError("the server failed at this; it was noted in its log")
+    if seat.dismissed:
+        reason, last = _DISMISSED, None
     seat.begin_ending()
     session.end()
     _end(channel, last, politely=reason == _QUIT)
+    if context.audit is not None:
+        trail.end(context.audit, session)
     log.event(
         _log,
         logging.INFO,
@@ -148,11 +159,20 @@ class _Talk:
         log.event(_log, logging.DEBUG, "connected", session=session.number, peer=session.peer)
         logins = self._context.logins
         channel.queue(channel.connection.send_greeting(service.greeting(session, settings, logins)))
-        exchange = Exchange(channel, session, settings, self._context.pool, self.check, logins)
+        exchange = Exchange(
+            channel, session, settings, self._context.pool, self.check, logins,
+            bandwidth=self._context.bandwidth, gone=self.gone, sit=self._seat.take_for, audit=self._context.audit,
+        )  # fmt: skip
         timeouts = settings.timeouts
+        if session.rights is not Rights.NONE:
+            self._seat.take_for(None)
+        log_in = Deadline(timeouts.login, "a log-in")
         while True:
-            # Both change with a log-in.
-            wait = timeouts.greeting if session.rights is Rights.NONE else timeouts.idle
+            # All of it changes with a log-in.
+            wait, channel.watch = timeouts.idle, exchange.watch
+            if session.rights is Rights.NONE:
+                wait = min(timeouts.greeting, log_in.remaining() or 0.0)
+                channel.watch = lambda count, seconds: bool(log_in.remaining())  # raises when it is over
             channel.connection.max_header = service.max_header(session)
             if not self._seat.begin_waiting():
                 raise Fatal(self.stopping())
@@ -179,6 +199,18 @@ class _Talk:
             raise self.stopping()
         if self._peer_is_gone():
             raise ConnectionLost("the client went away while the server was at work for it")
+
+    def gone(self, sending: bool) -> bool:
+        """Returns whether nobody is at the other end of a transfer any more.
+
+        Args:
+            sending: Whether it is to the client. From a client that has ended its direction there may be more to read.
+        """
+        if sending:
+            return self._peer_is_gone()
+        poller = select.poll()
+        poller.register(self._sock.fileno(), 0)  # that it is cut, or reset, is told always
+        return bool(poller.poll(0))
 
     def _peer_is_gone(self) -> bool:
         """Returns whether the client has ended the connection, or at least its direction of it."""

@@ -7,18 +7,22 @@ print(daemon.addresses[0])
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.addresses import Address
 from ftpsvc.server import log, tcp, volumes
+from ftpsvc.server.audit import Audit
 from ftpsvc.server.config import Settings
 from ftpsvc.server.conversation import Context
 from ftpsvc.server.guests import Guests
 from ftpsvc.server.homes import Homes
 from ftpsvc.server.login import Logins
 from ftpsvc.server.registry import Registry
+from ftpsvc.server.shares import Bandwidth
+from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
 from ftpsvc.transport import BufferPool
 
@@ -37,7 +41,10 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         """Takes the settings. Nothing is opened before `start`."""
         self.settings = settings
-        self.registry = Registry(settings.limits.connections, settings.limits.per_address)
+        limits = settings.limits
+        self.registry = Registry(
+            limits.connections, limits.per_address, per_user=limits.per_user, strangers=limits.strangers
+        )
         self.notes: list[str] = []
         self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
@@ -63,6 +70,13 @@ class Daemon:
         volumes.check(settings)
         volumes.lay_out(settings.root)
         try:
+            audit = Audit(
+                settings.root,
+                file_size=settings.audit.file_size,
+                files=settings.audit.files,
+                durable=settings.durability is Durability.FULL,
+            )
+            self._opened.callback(audit.close)
             storage = volumes.open_for_guests(settings)
             if storage is not None:
                 self._opened.callback(storage.close)
@@ -73,6 +87,8 @@ class Daemon:
                 pool=BufferPool(settings.limits.buffers),
                 guests=Guests(settings.guest_may, storage),
                 logins=logins,
+                bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
+                audit=audit,
             )
             self._listeners, self.notes = tcp.listen(settings.addresses, context)
         except BaseException:

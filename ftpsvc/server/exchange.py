@@ -6,20 +6,22 @@ Source: docs/protocol.md sections 3.4 (refusals) and 5 (content).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from ftpsvc.digests import Bytes, Hasher
-from ftpsvc.exceptions import Changed, FtpsvcError, ReadFailed, StorageError
+from ftpsvc.exceptions import Changed, ConnectionLost, FtpsvcError, ReadFailed, StorageError
 from ftpsvc.protocol.connection import TrailerReceived
 from ftpsvc.protocol.headers import Content, Listing
 from ftpsvc.protocol.state import State
 from ftpsvc.server.config import Limits, Settings
-from ftpsvc.server.session import Session
+from ftpsvc.server.pace import Pace
+from ftpsvc.server.session import Rights, Session
+from ftpsvc.server.shares import Bandwidth, Shares
 from ftpsvc.storage.base import Reader
 from ftpsvc.text import printable
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import BUFFER_BYTES, BufferPool, Channel
 
 _LOOK_BYTES: Final = 16 << 20
 """How much is hashed between two looks whether anybody still wants it: some milliseconds, at 2 us a look."""
@@ -29,6 +31,7 @@ _SMALL: Final = 64 * 1024
 """Up to this a file is sent through the queue, so that pipelined small files leave in few packets."""
 
 if TYPE_CHECKING:
+    from ftpsvc.server.audit import Audit
     from ftpsvc.server.login import Logins
 
 
@@ -54,6 +57,9 @@ class Exchange:
         check: Raises when long work is no longer wanted: Unavailable when the server stops, ConnectionLost when the
             client is gone.
         logins: What log-ins need; None where there are no accounts.
+        sit: Counts the connection as one of a user's, who is named; see `Seat.take_for`.
+        watch: What watches how fast payloads are; None is nobody.
+        about: What the audit is told about the request under way, beside what the request says itself.
     """
 
     def __init__(
@@ -64,14 +70,40 @@ class Exchange:
         pool: BufferPool,
         check: Callable[[], None],
         logins: Logins | None = None,
+        *,
+        bandwidth: Bandwidth | None = None,
+        gone: Callable[[bool], bool] | None = None,
+        sit: Callable[[str, bool], None] | None = None,
+        audit: Audit | None = None,
     ) -> None:
+        """Takes what one connection works with.
+
+        Args:
+            channel: The connection.
+            session: Its state.
+            settings: The daemon's.
+            pool: Its buffers.
+            check: See the attribute.
+            logins: See the attribute.
+            bandwidth: What payloads share; None is no limit.
+            gone: Tells whether nobody is at the other end any more; is asked with whether we are sending.
+            sit: See the attribute; None counts nobody.
+            audit: Where what is done is written down; None is nowhere.
+        """
         self.channel = channel
         self.session = session
         self.limits: Limits = settings.limits
         self.check = check
         self.logins = logins
+        self.sit: Callable[[str, bool], None] = sit if sit is not None else _count_nobody
+        self.audit = audit
+        self.about: dict[str, str | int] = {}
         self._pool = pool
+        self._bandwidth = bandwidth
+        self._gone = gone if gone is not None else lambda sending: False
         self._stall = settings.timeouts.stall
+        least, window = settings.limits.min_rate, settings.limits.min_rate_window
+        self.watch = Pace(least, window).moved if least is not None else None
 
     def pause(self, seconds: float) -> None:
         """Lets time pass before an answer, as long as somebody waits for it.
@@ -84,6 +116,24 @@ class Exchange:
             self.check()
             time.sleep(min(left, _PAUSE_SECONDS))
 
+    def _take_turn(self, shares: Shares, count: int, *, sending: bool) -> None:
+        """Waits until `count` bytes are within the shares.
+
+        A server that stops lets it go on until the grace is over; then the connection is cut, which ends the wait.
+
+        Raises:
+            ConnectionLost: Nobody waits for it any more.
+        """
+        session = self.session
+        # Guests of one address are one user.
+        user = session.identity.user.name if session.identity is not None else f"@{session.address}"
+        with shares.ask(user, count) as turn:
+            while seconds := turn.seconds():
+                self.channel.flush()  # whoever waits for earlier answers does not wait for this
+                if self._gone(sending):
+                    raise ConnectionLost("the client went away while its transfer waited for its share")
+                turn.news.wait(min(seconds, _PAUSE_SECONDS))
+
     # ------------------------------------------------------------ content from the client
 
     def receive_content(self, write: Callable[[Bytes], None]) -> None:
@@ -92,9 +142,17 @@ class Exchange:
         Raises:
             ConnectionLost, TransferTimeout: The client did not send it to its end.
         """
-        with closing(self.channel.payload(self._pool)) as pieces:
+        if self._bandwidth is None:
+            with closing(self.channel.payload(self._pool)) as pieces:
+                for piece in pieces:
+                    write(piece)
+            return
+        shares = self._bandwidth.receiving
+        with closing(self.channel.payload(_InPieces(self._pool, shares.piece))) as pieces:
             for piece in pieces:
                 write(piece)
+                # Afterwards: what has come is here, and what is not asked for slows the sender down.
+                self._take_turn(shares, len(piece), sending=False)
 
     def receive_digest(self, path: str) -> str:
         """Returns the digest in the trailer of the content under way.
@@ -123,7 +181,9 @@ class Exchange:
             RemoteProtocolError, ConnectionLost, TransferTimeout: The rest of the request did not come.
         """
         connection = self.channel.connection
-        if not self.channel.drain(self.limits.drain):
+        # Who has not logged in gets no more than a slip of a base client is worth.
+        drain = min(self.limits.drain, _SMALL) if self.session.rights is Rights.NONE else self.limits.drain
+        if not self.channel.drain(drain):
             raise Fatal(error)
         if connection.incoming is State.TRAILER:
             self._receive_trailer()
@@ -189,15 +249,24 @@ class Exchange:
     def _send_bytes(self, header: Content, reader: Reader, hasher: Hasher | None, path: str) -> None:
         left = header.size
         descriptor = reader.fileno()
+        shares = self._bandwidth.sending if self._bandwidth is not None else None
+        most = left if shares is None else shares.piece
         if hasher is None and descriptor is not None and left > _SMALL and self.channel.can_send_file():
-            self.channel.send_file(descriptor, header.file_size - left, left, path)
+            while left:
+                count = min(left, most)
+                if shares is not None:
+                    self._take_turn(shares, count, sending=True)
+                self.channel.send_file(descriptor, header.file_size - left, count, path)
+                left -= count
             return
         with self._pool.borrow(left) as scratch:
             while left:
-                piece = scratch[: min(left, len(scratch))]
+                piece = scratch[: min(left, len(scratch), most)]
                 _fill(reader, piece, path)
                 if hasher is not None:
                     hasher.update(piece)
+                if shares is not None:
+                    self._take_turn(shares, len(piece), sending=True)
                 self.channel.send_payload(piece)
                 left -= len(piece)
 
@@ -205,6 +274,25 @@ class Exchange:
         """Sends an answer with a payload that is no content."""
         self.channel.queue(self.channel.connection.send_response(header))
         self.channel.send_payload(memoryview(lines))
+
+
+class _InPieces(BufferPool):
+    """A pool whose buffers are lent no longer than a piece: what is received at once is then no more than that."""
+
+    def __init__(self, pool: BufferPool, piece: int) -> None:
+        super().__init__(0)
+        self._whole = pool
+        self._piece = piece
+
+    @contextmanager
+    def borrow(self, size: int = BUFFER_BYTES) -> Iterator[memoryview]:
+        """Lends a buffer; see `BufferPool.borrow`."""
+        with self._whole.borrow(min(size, self._piece)) as view:
+            yield view[: self._piece]
+
+
+def _count_nobody(user: str, always: bool) -> None:
+    """Stands in for `Seat.take_for` where there are no seats."""
 
 
 def _fill(reader: Reader, piece: memoryview, path: str) -> None:

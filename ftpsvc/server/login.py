@@ -89,6 +89,7 @@ class Logins:
         login, session.login = session.login, None
         if login is None or login.claimed is None:
             raise InvalidRequest("auth: a log-in begins with its mechanism")
+        exchange.about["claimed"] = str(login.claimed)
         with self._throttle.begin(str(login.claimed), session.address) as attempt:
             exchange.pause(attempt.delay)
             try:
@@ -100,6 +101,8 @@ class Logins:
         identity = login.identity
         if identity is None:  # step() raises unless it is known
             raise AuthenticationFailed
+        # A code is used up by now: whoever came with one is let in also as one connection too many.
+        exchange.sit(identity.user.name, identity.kind is Kind.CODE)
         self._let_in(session, identity)
         self._note("login", session, identity.user.name, via=identity.kind.value)
         return AuthStep(data=data, user=identity.user.name, role=identity.user.role.value)
@@ -157,9 +160,9 @@ def issue_token(exchange: Exchange, request: IssueToken) -> TokenIssued:
     """Makes a device token for oneself."""
     identity = _own_account(exchange)
     verifier = Verifier.parse(request.verifier, Kind.TOKEN)
-    return TokenIssued(
-        token=_logins(exchange).accounts.issue_token(identity.user, request.label, verifier).id
-    )
+    token = _logins(exchange).accounts.issue_token(identity.user, request.label, verifier).id
+    exchange.about["token"] = token
+    return TokenIssued(token=token)
 
 
 def revoke_token(exchange: Exchange, request: RevokeToken) -> TokensRevoked:

@@ -42,9 +42,9 @@ from ftpsvc.protocol.headers import (
     Window,
 )
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_HEADER_BEFORE_LOGIN
-from ftpsvc.server import log
+from ftpsvc.server import log, trail
 from ftpsvc.server.config import Settings
-from ftpsvc.server.exchange import Exchange
+from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.listing import describe, ls
 from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
 from ftpsvc.server.session import Rights, Session
@@ -113,18 +113,34 @@ def answer(exchange: Exchange, event: RequestReceived) -> None:
         Fatal: It was refused, and the connection cannot go on.
         TransportError, RemoteProtocolError: The connection broke.
     """
-    started = time.monotonic() if _log.isEnabledFor(logging.DEBUG) else 0.0
-    refusal: FtpsvcError | None = None
+    started = time.monotonic()
+    outcome: BaseException | None = None
+    kept = False
+    exchange.about.clear()
     try:
         response = _serve(exchange, event)
+        # Before the answer is sent: what a client was told, the audit knows.
+        kept = True
+        _write_down(exchange, event, None, started)
         if response is not None:
             exchange.channel.queue(exchange.channel.connection.send_response(response))
-    except (ProtocolError, TransportError):
-        raise
-    except FtpsvcError as error:
+    except BaseException as error:
+        outcome = error.error if isinstance(error, Fatal) else error
+        if not kept:
+            _write_down(exchange, event, outcome, started)
+        if isinstance(error, ProtocolError | TransportError) or not isinstance(error, FtpsvcError):
+            raise
         exchange.refuse(error)
-        refusal = error
-    _note(exchange, event, refusal, started)
+    _note(exchange, event, outcome if isinstance(outcome, FtpsvcError) else None, started)
+
+
+def _write_down(
+    exchange: Exchange, event: RequestReceived, outcome: BaseException | None, started: float
+) -> None:
+    """Tells the audit about a request, if it is one that it keeps."""
+    audit = exchange.audit
+    if audit is not None:
+        trail.request(audit, exchange, event, outcome, time.monotonic() - started)
 
 
 def _serve(exchange: Exchange, event: RequestReceived) -> Response | None:
@@ -152,7 +168,7 @@ def _note(exchange: Exchange, event: RequestReceived, refusal: FtpsvcError | Non
             size=event.size if event.content else None,
             result="ok" if refusal is None else refusal.code,
             reason=None if refusal is None else str(refusal),
-            seconds=round(time.monotonic() - started, 6) if started else None,
+            seconds=round(time.monotonic() - started, 6),
         )
 
 

@@ -39,6 +39,7 @@ class Session:
         refusal: Why a client that has not logged in is refused everything else, where that is not simply the rule.
         identity: Who logged in; None is a guest.
         login: A log-in whose first step is done.
+        refused: How many requests were refused that the audit keeps.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Session:
     refusal: FtpsvcError | None = None
     identity: Identity | None = None
     login: ServerLogin | None = None
+    refused: int = 0
     _cleanups: list[Callable[[], None]] = field(default_factory=list)
 
     def on_end(self, cleanup: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from ftpsvc.addresses import TCP, UNIX, Address
 from ftpsvc.exceptions import Busy, ConfigError
 from ftpsvc.protocol.connection import Connection
 from ftpsvc.protocol.state import Role
-from ftpsvc.server import log
+from ftpsvc.server import log, trail
 from ftpsvc.server.conversation import Context, hold
 from ftpsvc.server.peers import peer_of
 
@@ -173,6 +173,8 @@ class Listener(socketserver.ThreadingTCPServer):
             self.context.registry.admit(request, peer_of(request, client_address).group)
         except Busy as busy:
             log.event(_log, logging.INFO, "turned-away", peer=str(client_address), reason=str(busy))
+            if self.context.audit is not None:
+                trail.turned_away(self.context.audit, str(client_address), str(busy))
             _say_busy(request, busy)
             return False
         except OSError:

@@ -32,8 +32,12 @@ def put(exchange: Exchange, request: Put) -> Stored:
             clobber=request.clobber,
         ) as upload,
     ):
-        exchange.receive_content(upload.write)
+        try:
+            exchange.receive_content(upload.write)
+        finally:
+            exchange.about["bytes"] = upload.written
         digest = exchange.receive_digest(path)
+        exchange.about |= {"algorithm": request.algorithm, "digest": digest}
         entry = upload.commit(digest)
     return Stored(
         path=path,
@@ -70,7 +74,14 @@ def get(exchange: Exchange, request: Get) -> None:
             mode=entry.mode,
             version=entry.version or None,
         )
-        sent = exchange.send_content(header, reader, None if known else fresh, known, path)
+        try:
+            sent = exchange.send_content(header, reader, None if known else fresh, known, path)
+        finally:
+            exchange.about["bytes"] = header.size - exchange.channel.connection.outgoing_payload
+        if sent:
+            exchange.about |= {"algorithm": request.algorithm, "digest": sent}
+        else:
+            exchange.about["result"] = "read-failed"
         if sent and entry.digest is None:
             reader.record(Digest(request.algorithm, sent))
 

@@ -1,0 +1,111 @@
+"""What of a conversation is kept in the audit, and as what (docs/audit.md)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ftpsvc.exceptions import FtpsvcError, InvalidPath
+from ftpsvc.protocol.connection import RequestReceived
+from ftpsvc.protocol.headers import Get, IssueToken, Put, RevokeToken
+from ftpsvc.server.audit import Audit, Urgency
+from ftpsvc.server.exchange import Exchange
+from ftpsvc.server.session import Session
+
+KEPT: Final = frozenset(
+    {"auth", "put", "get", "mkdir", "rm", "mv", "set-password", "issue-token", "revoke-token"}
+)
+"""Ops that are always kept. Of all others only what is refused for one of `REFUSALS` is."""
+
+REFUSALS: Final = frozenset({"auth-required", "permission-denied", "invalid-path", "busy"})
+
+_ACCOUNT: Final = frozenset({"set-password", "issue-token", "revoke-token"})
+_NAMES: Final = {"auth": "log-in", "issue-token": "token-issued", "revoke-token": "token-revoked"}
+_MOST_REFUSALS: Final = 100
+"""Of one session: somebody who is refused a million times must not push everything else out of the files."""
+
+
+def request(
+    audit: Audit, exchange: Exchange, event: RequestReceived, outcome: BaseException | None, seconds: float
+) -> None:
+    """Keeps a request.
+
+    Args:
+        audit: Where.
+        exchange: Its connection.
+        event: The request.
+        outcome: Why it was not done; None when it was.
+        seconds: How long it took.
+    """
+    session = exchange.session
+    op = event.op
+    if outcome is None:
+        # The first step of a log-in says nothing yet.
+        if op not in KEPT or (op == "auth" and session.identity is None):
+            return
+        result = str(exchange.about.get("result", "ok"))
+    else:
+        result = outcome.code if isinstance(outcome, FtpsvcError) else "internal"
+        if op not in KEPT and result not in REFUSALS:
+            return
+        session.refused += 1
+        if session.refused > _MOST_REFUSALS:
+            return
+    fields: dict[str, Any] = {"result": result, **_who(session)}
+    fields |= _what(session, event) | exchange.about
+    fields["result"] = result
+    if op == "auth" and session.identity is not None and outcome is None:
+        del fields["claimed"]
+        fields |= {"via": session.identity.kind.value, "token": session.identity.token_id}
+    fields["seconds"] = round(seconds, 6)
+    urgency = Urgency.SOON
+    if op in _ACCOUNT and outcome is None:
+        urgency = Urgency.SYNCED
+    elif op == "auth" or outcome is not None:
+        urgency = Urgency.WRITTEN
+    audit.record(_NAMES.get(op, op), urgency=urgency, **fields)
+
+
+def turned_away(audit: Audit, address: str, reason: str) -> None:
+    """Keeps that a connection got no seat."""
+    audit.record_rarely("turned-away", result="busy", address=address, reason=reason)
+
+
+def end(audit: Audit, session: Session) -> None:
+    """Ends what is kept of a session."""
+    if session.refused > _MOST_REFUSALS:
+        audit.record("more-refusals", count=session.refused - _MOST_REFUSALS, **_who(session))
+    audit.flush()
+
+
+def _who(session: Session) -> dict[str, Any]:
+    return {
+        "user": session.identity.user.name if session.identity is not None else None,
+        "address": session.address,
+        "session": session.number,
+    }
+
+
+def _what(session: Session, event: RequestReceived) -> dict[str, Any]:
+    """Returns what the request says that may be kept. Never a verifier: fields are named one by one."""
+    asked = event.request
+    fields: dict[str, Any] = {}
+    for key in ("path", "to"):
+        text = getattr(asked, key, None)
+        if isinstance(text, str):
+            fields[key] = _absolute(session, text)
+    if isinstance(asked, Put):
+        fields["size"] = asked.size
+    elif isinstance(asked, Get) and asked.offset:
+        fields["offset"] = asked.offset
+    elif isinstance(asked, RevokeToken):
+        fields["token"] = asked.token or "all"
+    elif isinstance(asked, IssueToken):
+        fields["label"] = asked.label
+    return fields
+
+
+def _absolute(session: Session, text: str) -> str:
+    try:
+        return str(session.path(text))
+    except InvalidPath:
+        return text
