@@ -1,8 +1,8 @@
 """Addresses of servers as URLs: what a server listens on, and what a client dials.
 
-    ftpsvc+tcp://HOST:PORT       plain TCP; the port may be left out
+    ftpsvc://HOST:PORT           TLS; the port may be left out
+    ftpsvc+tcp://HOST:PORT       plain TCP
     ftpsvc+unix:///PATH          an AF_UNIX socket
-    ftpsvc://HOST:PORT           TLS
 
 Source: docs/protocol.md section 8 (transports).
 """
@@ -28,7 +28,7 @@ _MAX_UNIX_PATH: Final = 107
 
 # What is in none of these cannot be part of a host's name or number; the system judges the rest.
 _HOST = re.compile(r"[^\s/\\@?#\[\]:%\x00-\x1f\x7f]+")
-_EXAMPLE: Final = "ftpsvc+tcp://127.0.0.1:9021"
+_EXAMPLE: Final = "ftpsvc://127.0.0.1:9021"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Address:
     """Where a server is. `str()` gives the URL, which `parse` reads back as the same value.
 
     Attributes:
-        scheme: `ftpsvc+tcp` or `ftpsvc+unix` (`ftpsvc`, TLS, is refused by `parse` so far).
+        scheme: `ftpsvc` (TLS), `ftpsvc+tcp` or `ftpsvc+unix`.
         host: A name or number without brackets; empty for AF_UNIX.
         port: 0 lets a server choose; 0 for AF_UNIX.
         path: Absolute path of an AF_UNIX socket; None for everything else.
@@ -56,14 +56,14 @@ class Address:
             listening: Whether a server is to listen on it: only then port 0 means something.
 
         Raises:
-            ConfigError: It is no address, or none of this version.
+            ConfigError: It is no address.
         """
         if not text or len(text) > _MAX_TEXT:
             raise ConfigError("an address is empty or too long", hint=f"an address looks like {_EXAMPLE}")
         scheme, separator, rest = text.partition("://")
         scheme = scheme.lower()
         if not separator:
-            raise _refused(text, "it has no scheme", f"write {TCP}://{printable(text)}")
+            raise _refused(text, "it has no scheme", f"write {TLS}://{printable(text)}")
         if scheme == UNIX:
             return cls(scheme, path=_unix_path(text, rest))
         if scheme not in (TCP, TLS):
@@ -71,14 +71,12 @@ class Address:
         host, port = _host_and_port(text, rest.removesuffix("/"))
         if not port and not listening:
             raise _refused(text, "port 0 is no port that a server can be reached at")
-        if scheme == TLS:
-            # Its place is kept: everything above holds for it as well.
-            raise _refused(
-                text,
-                "encrypted connections (TLS) are not part of this version",
-                f"use {TCP}:// on this machine or in a tunnel",
-            )
         return cls(scheme, host, port)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections are encrypted, by TLS."""
+        return self.scheme == TLS
 
     @property
     def is_unix(self) -> bool:
@@ -105,7 +103,7 @@ def _host_and_port(text: str, rest: str) -> tuple[str, int]:
         host, colon, tail = rest.partition(":")
         if ":" in tail:
             raise _refused(
-                text, "an IPv6 address needs brackets", f"an example is {TCP}://[::1]:{DEFAULT_PORT}"
+                text, "an IPv6 address needs brackets", f"an example is {TLS}://[::1]:{DEFAULT_PORT}"
             )
         digits = tail if colon else None
         if "/" in host or "/" in tail:

@@ -10,6 +10,11 @@
     │ ├ ConnectFailed              no connection came about
     │ ├ ConnectionLost             an established connection ended in the middle of something
     │ └ TransferTimeout            the peer was silent for longer than this phase allows
+    ├ UntrustedServer              the server's certificate is not the trusted one; nothing was sent to it
+    │ ├ UnknownCertificate         seen for the first time, and nobody said that it is the right one
+    │ ├ CertificateMismatch        not the one whose fingerprint was given
+    │ │ └ CertificateChanged       not the one that was pinned
+    │ └ UnusableCertificate        one that no log-in can be bound to
     ├ AuthenticationFailed         wrong or missing log-in (never says which part was wrong)
     ├ PermissionDenied             logged in, but not allowed to do this here
     ├ InvalidPath (ValueError)     a name that the rules of docs/protocol.md section 4 refuse
@@ -34,7 +39,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ftpsvc.text import format_size, printable
+from ftpsvc.text import format_size, grouped_hex, printable
 
 
 class FtpsvcError(Exception):
@@ -155,6 +160,78 @@ class TransferTimeout(TransportError):
 
     def __str__(self) -> str:
         return f"timed out after {self.seconds:g} s waiting for {printable(self.phase)}"
+
+
+class UntrustedServer(FtpsvcError):
+    """The server's certificate is not one that is trusted. Nothing was sent to the server but the TLS handshake."""
+
+    code = "untrusted-server"
+
+
+class UnknownCertificate(UntrustedServer):
+    """A server's certificate that was never seen before, and nobody said that it is the right one.
+
+    Attributes:
+        address: The server's URL.
+        fingerprint: SHA-256 of the certificate that it showed, 64 hex digits.
+    """
+
+    def __init__(self, address: str, fingerprint: str, *, hint: str | None = None) -> None:
+        super().__init__(address, fingerprint)
+        self.address = address
+        self.fingerprint = fingerprint
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{printable(self.address)} is not known here; its certificate is SHA256 {grouped_hex(self.fingerprint)}"
+
+
+class CertificateMismatch(UntrustedServer):
+    """A certificate that is not the one whose fingerprint was given.
+
+    Attributes:
+        address: The server's URL.
+        expected: SHA-256 of the certificate that is trusted, 64 hex digits.
+        fingerprint: SHA-256 of the certificate that the server showed, 64 hex digits.
+    """
+
+    def __init__(self, address: str, expected: str, fingerprint: str, *, hint: str | None = None) -> None:
+        super().__init__(address, expected, fingerprint)
+        self.address = address
+        self.expected = expected
+        self.fingerprint = fingerprint
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return (
+            f"{printable(self.address)} shows another certificate than the one with the given fingerprint: "
+            f"SHA256 {grouped_hex(self.fingerprint)}, where {grouped_hex(self.expected)} is expected"
+        )
+
+
+class CertificateChanged(CertificateMismatch):
+    """A certificate that is not the one pinned for this server: it was replaced, or somebody stands in between."""
+
+    def __str__(self) -> str:
+        return (
+            f"the certificate of {printable(self.address)} has changed: it was SHA256 {grouped_hex(self.expected)}, "
+            f"now it is {grouped_hex(self.fingerprint)}; either the server got a new one, or somebody is in between"
+        )
+
+
+class UnusableCertificate(UntrustedServer):
+    """A certificate that no log-in can be bound to, or no certificate at all.
+
+    Attributes:
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the certificate cannot be used: {self.reason}"
 
 
 class AuthenticationFailed(FtpsvcError):

@@ -52,6 +52,11 @@ def format_size(size: int) -> str:
     return f"{value:.1f} {_UNITS[unit]}"
 
 
+def grouped_hex(digits: str) -> str:
+    """Returns hex digits as people compare them: upper case, a colon after each byte."""
+    return ":".join(digits[start : start + 2] for start in range(0, len(digits), 2)).upper()
+
+
 def count(number: int, noun: str) -> str:
     """Returns `1 file` or `2 files`: a count with its noun, plural by adding an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

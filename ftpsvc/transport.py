@@ -138,8 +138,15 @@ class Channel:
         self._lent = False
         self._closed = False
         self._timeout: float | None = -1.0
+        self._tls = type(sock) is not socket.socket
+        self._deaf = False
         # A client looks whether the server has refused while it still sends; a server's peer has nothing to say then.
         self._listens = connection.role is Role.CLIENT
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS lies between the channel and the network."""
+        return self._tls
 
     # ------------------------------------------------------------ receiving
 
@@ -266,6 +273,9 @@ class Channel:
 
     def _receive_into(self, view: memoryview, deadline: Deadline) -> int:
         left = deadline.remaining()
+        if self._deaf and self._tls:
+            # OpenSSL takes an end without close_notify for an attack, and would send nothing more: not even a goodbye.
+            return 0
         try:
             self._set_timeout(left)
             count = self._socket.recv_into(view)
@@ -286,8 +296,11 @@ class Channel:
             raise deadline.expired()
 
     def _readable(self, seconds: float | None) -> bool:
-        pending = getattr(self._socket, "pending", None)  # TLS may hold bytes that no poll can see
-        return bool(pending and pending()) or _ready(self._socket, read=True, write=False, seconds=seconds)[0]
+        return self._pending() or _ready(self._socket, read=True, write=False, seconds=seconds)[0]
+
+    def _pending(self) -> bool:
+        """Returns whether TLS holds bytes that no poll can see."""
+        return self._tls and self._socket.pending() > 0  # type: ignore[attr-defined]  # an SSLSocket has it
 
     def _where_it_ended(self) -> str:
         state = self.connection.incoming
@@ -451,13 +464,14 @@ class Channel:
         """Sends while reading whatever comes: answers that nobody reads would block the server, and then us."""
         while view:
             deaf = self._payload_first()
-            seconds = 0.0 if deaf else self._stall
+            held = not deaf and self._pending()
+            seconds = 0.0 if deaf or held else self._stall
             readable, writable = _ready(self._socket, read=not deaf, write=True, seconds=seconds)
+            readable = readable or held
             if readable:
                 self._take_in()
             if writable:
-                self._set_timeout(self._stall)
-                done = self._socket.send(view)
+                done = self._send_at_once(view)
                 self.sent += done
                 view = view[done:]
             elif deaf:
@@ -465,6 +479,21 @@ class Channel:
             elif not readable:
                 raise TimeoutError
         return view
+
+    def _send_at_once(self, view: memoryview) -> int:
+        """Sends what a socket takes that can be written to; returns how many bytes that is."""
+        if not self._tls:
+            self._set_timeout(self._stall)
+            return self._socket.send(view)
+        # TLS sends whole records: waiting until one has left would be the deafness that this loop is there to avoid.
+        # What is left of a record goes out first when the same bytes are sent again, as they are.
+        from ssl import SSLWantReadError, SSLWantWriteError
+
+        self._set_timeout(0.0)
+        try:
+            return self._socket.send(view)
+        except (SSLWantReadError, SSLWantWriteError):
+            return 0
 
     def _look(self) -> None:
         """Takes in what the server said meanwhile, so that a refusal stops an upload at once."""
@@ -479,7 +508,18 @@ class Channel:
             ConnectionLost: It closed without one.
         """
         buffer = self.connection.buffer
-        count = self._receive_into(buffer.writable(), Deadline(self._stall, "an answer"))
+        if self._tls:
+            # What can be read may be half a record, or one that is TLS's own: then nothing comes of it for now.
+            from ssl import SSLWantReadError, SSLWantWriteError
+
+            self._set_timeout(0.0)
+            try:
+                count = self._socket.recv_into(buffer.writable())
+            except (SSLWantReadError, SSLWantWriteError):
+                return
+            self.received += count
+        else:
+            count = self._receive_into(buffer.writable(), Deadline(self._stall, "an answer"))
         buffer.filled(count)
         reason = self._keep_events()
         if reason is not None:
@@ -533,12 +573,13 @@ class Channel:
     def interrupt(self) -> None:
         """Wakes the thread that owns the channel: it sees the end of the connection. May be called from any thread."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            _shut_down(self._socket, socket.SHUT_RDWR)
 
     def stop_reading(self) -> None:
         """Makes the owner see the peer's end at its next read, while it can still say goodbye. From any thread."""
+        self._deaf = True
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+            _shut_down(self._socket, socket.SHUT_RD)
 
     def linger(self, seconds: float) -> None:
         """Ends our direction and reads on for a moment, so that the peer can read our last message, then closes.
@@ -550,14 +591,35 @@ class Channel:
         self._stall = min(self._stall, seconds)
         try:
             self.flush()
-            self._socket.shutdown(socket.SHUT_WR)
+            if self._tls:
+                self._close_notify(deadline)
+            _shut_down(self._socket, socket.SHUT_WR)
             scratch = memoryview(bytearray(_SMALL_BUFFER))
-            while self._receive_into(scratch, deadline):
-                pass
+            while _ready(self._socket, read=True, write=False, seconds=deadline.remaining())[0]:
+                # The bare socket's own: what still comes is not deciphered, only taken out of the queue.
+                if not socket.socket.recv_into(self._socket, scratch):
+                    break
         except (OSError, FtpsvcError):
             pass
         finally:
             self.close()
+
+    def _close_notify(self, deadline: Deadline) -> None:
+        """Says the end of our direction in TLS. Does not wait for the peer to say the same, as `unwrap` would."""
+        from ssl import SSLError, SSLWantReadError, SSLWantWriteError
+
+        self._set_timeout(0.0)
+        while True:
+            try:
+                self._socket.unwrap()  # type: ignore[attr-defined]  # an SSLSocket has it
+            except SSLWantWriteError:
+                _ready(self._socket, read=False, write=True, seconds=deadline.remaining())
+            except SSLWantReadError:
+                return  # it is sent; what is missing is the peer's
+            except SSLError:
+                return  # TLS has ended already, by an error
+            else:
+                return
 
     def close(self) -> None:
         """Closes the socket. What was queued and not flushed is dropped. May be called more than once."""
@@ -567,12 +629,25 @@ class Channel:
                 self._socket.close()
 
 
+def _shut_down(sock: socket.socket, how: int) -> None:
+    """Shuts down the bare socket.
+
+    That of an SSLSocket first forgets its TLS: whoever is just about to send through it would send plain text.
+    """
+    socket.socket.shutdown(sock, how)
+
+
 def _fatal(event: Event) -> FtpsvcError | None:
     if isinstance(event, ServerClosing):
         return event.error
     if isinstance(event, ResponseReceived) and event.error is not None and event.error.fatal:
         return event.error
     return None
+
+
+def readable(sock: socket.socket, seconds: float | None) -> bool:
+    """Returns whether a socket can be read from, after waiting for that; None waits for ever."""
+    return _ready(sock, read=True, write=False, seconds=seconds)[0]
 
 
 def _ready(sock: socket.socket, *, read: bool, write: bool, seconds: float | None) -> tuple[bool, bool]:
@@ -596,5 +671,8 @@ def _ready(sock: socket.socket, *, read: bool, write: bool, seconds: float | Non
 
 
 def _reason(error: OSError) -> str:
-    """Returns the system's words for an error, without numbers or paths."""
+    """Returns the system's words for an error, without numbers or paths; or those of TLS."""
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, str) and reason:  # an SSLError, whose strerror names a file of its source
+        return f"TLS: {reason.replace('_', ' ').lower()}"
     return error.strerror or type(error).__name__

@@ -2,7 +2,7 @@
 
     import ftpsvc_client
 
-    with ftpsvc_client.connect("ftpsvc+tcp://127.0.0.1:9021") as client:
+    with ftpsvc_client.connect("ftpsvc://files.example.org", fingerprint="A1:B2:...") as client:
         client.put("report.pdf", "/inbox/report.pdf")
         for entry in client.list("/inbox"):
             print(entry.name, entry.size)

@@ -8,7 +8,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ftpsvc import digests
 from ftpsvc.addresses import Address
@@ -53,6 +53,9 @@ from ftpsvc_client.link import Answered, Link, accepted
 from ftpsvc_client.results import Identity, RemoteEntry, Space, Transfer, TreeReport, Verification
 from ftpsvc_client.watching import Progress, Unwatched
 
+if TYPE_CHECKING:
+    from ftpsvc_client.trust import Trust
+
 DEFAULT_TIMEOUT = 60.0
 _HASH_RATE = 20_000_000
 """Bytes per second that a server is granted for reading a file again before its answer counts as late."""
@@ -62,6 +65,8 @@ def connect(
     url: str | Address,
     *,
     credentials: Credentials | None = None,
+    fingerprint: str | None = None,
+    trust: Trust | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     algorithm: str | None = None,
     directory: str | None = None,
@@ -69,8 +74,12 @@ def connect(
     """Connects to a server.
 
     Args:
-        url: `ftpsvc+tcp://HOST[:PORT]` or `ftpsvc+unix:///PATH`.
+        url: `ftpsvc://HOST[:PORT]`, `ftpsvc+tcp://HOST[:PORT]` or `ftpsvc+unix:///PATH`.
         credentials: What to log in with; None is a guest. They are kept as long as the client, to connect anew.
+        fingerprint: SHA-256 of the server's certificate, hex, with or without colons and a prefix `SHA256:`. Only with
+            `ftpsvc://`, and not together with `trust`.
+        trust: Who decides about the server's certificate; None: `fingerprint`, and where that is None too, the pins
+            that `ftpsvc login` keeps for this user, with nobody to ask about an unknown server.
         timeout: Seconds without progress after which anything is given up.
         algorithm: Digest algorithm to use; None takes the server's first that is known here.
         directory: Where to start on the server; None is its root.
@@ -81,12 +90,26 @@ def connect(
     Raises:
         ConfigError: The URL makes no sense, or the server has no digest algorithm that is known here.
         ConnectFailed, ConnectionLost, TransferTimeout: There is no way to the server.
+        UntrustedServer: Its certificate is unknown, not the expected one, or not usable. Nothing was sent to it.
         AuthenticationFailed: The log-in was refused, or the server did not prove that it knows the account.
         Busy, Unavailable: The server refuses.
         NotFound, NotADirectory: `directory` is none.
     """
     address = Address.parse(url) if isinstance(url, str) else url
-    return Client(address, credentials=credentials, timeout=timeout, algorithm=algorithm, directory=directory)
+    if fingerprint is not None:
+        if trust is not None or not address.is_tls:
+            raise ConfigError("a fingerprint is for ftpsvc:// only, and not together with `trust`")
+        from ftpsvc_client.trust import Fixed
+
+        trust = Fixed(fingerprint)
+    return Client(
+        address,
+        credentials=credentials,
+        trust=trust,
+        timeout=timeout,
+        algorithm=algorithm,
+        directory=directory,
+    )
 
 
 class Client:
@@ -102,6 +125,7 @@ class Client:
     Attributes:
         address: Where the server is.
         greeting: What it said at the last connect: features, limits, banner.
+        certificate: What it showed then, DER; None without TLS. `ftpsvc.certificates.fingerprint` makes it comparable.
         algorithm: The digest algorithm in use.
     """
 
@@ -109,7 +133,8 @@ class Client:
         self,
         address: Address,
         *,
-        credentials: Credentials | None,
+        credentials: Credentials | None = None,
+        trust: Trust | None = None,
         timeout: float,
         algorithm: str | None,
         directory: str | None,
@@ -119,6 +144,7 @@ class Client:
             digests.new(algorithm)
         self.address = address
         self._credentials = credentials
+        self._trust = trust
         self._timeout = timeout
         self._wanted = algorithm
         self._directory = directory
@@ -170,11 +196,19 @@ class Client:
             self._turn_lock.release()
 
     def _connect(self) -> Link:
-        link = Link(self.address, timeout=self._timeout, pool=self._pool)
+        credentials = self._credentials
+        link = Link(
+            self.address,
+            timeout=self._timeout,
+            pool=self._pool,
+            trust=self._trust,
+            by_token=credentials is not None and credentials.name.kind is Kind.TOKEN,
+        )
         try:
             self.greeting: Greeting = link.greeting
-            if self._credentials is not None:
-                link.log_in(self._credentials)
+            if credentials is not None:
+                link.log_in(credentials)
+            self.certificate = link.certificate
             self.algorithm = _choose(link.greeting.algorithms, self._wanted)
             if self._directory is not None:
                 link.call(Cd(path=self._directory), Located)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ftpsvc.addresses import Address
-from ftpsvc.credentials import Credentials
+from ftpsvc.credentials import Credentials, Kind
 from ftpsvc.exceptions import (
     AuthenticationFailed,
+    CertificateChanged,
     ConnectFailed,
     ConnectionLost,
     FtpsvcError,
@@ -36,6 +37,9 @@ from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
 
+if TYPE_CHECKING:
+    from ftpsvc_client.trust import Trust
+
 Answer = Callable[[ResponseReceived], None]
 """Takes the answer to a request. One that announces content must read it, and its trailer, before it returns."""
 
@@ -53,28 +57,47 @@ class Link:
         address: Where it goes.
         greeting: What the server said first.
         channel: The socket and the protocol's state.
-        binding: The `tls-server-end-point` hash of the server's certificate; None without TLS.
+        certificate: What the server showed, DER; None without TLS.
+        binding: The `tls-server-end-point` hash of that certificate; None without TLS.
         pool: Where transfer buffers come from.
     """
 
-    def __init__(self, address: Address, *, timeout: float, pool: BufferPool) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout: float,
+        pool: BufferPool,
+        trust: Trust | None = None,
+        by_token: bool = False,
+    ) -> None:
         """Connects and waits for the greeting.
 
         Args:
             address: Where to.
             timeout: Seconds without progress after which anything is given up.
             pool: Where transfer buffers come from.
+            trust: Decides about the server's certificate, before anything is sent to it; None are the user's pins,
+                with nobody to ask. Without TLS it is not used.
+            by_token: Whether a log-in by a device token follows. It proves which server this is, so a changed
+                certificate is let pass for the time being: until `log_in` succeeded nothing else can be sent.
 
         Raises:
-            ConnectFailed: Nobody listens there, or the name is unknown.
+            ConnectFailed: Nobody listens there, the name is unknown, or no TLS comes about where it is due.
+            UntrustedServer: The server's certificate is not to be believed.
             ConnectionLost, TransferTimeout, RemoteProtocolError: Somebody listens, but it is no ftpsvc server.
             FtpsvcError: The server refused, with its reason (for instance Busy).
         """
         self.address = address
         self.timeout = timeout
         self.pool = pool
+        self.certificate: bytes | None = None
         self.binding: bytes | None = None
+        self._trust = trust
+        self._unproved: CertificateChanged | None = None
         sock = _dial(address, timeout)
+        if address.is_tls:
+            sock = self._secure(sock, by_token=by_token)
         self.channel = Channel(
             sock,
             Connection(Role.CLIENT, max_header=MAX_HEADER),
@@ -102,6 +125,28 @@ class Link:
         self._window_bytes = limits.window_bytes
         self.features = frozenset(self.greeting.features)
 
+    def _secure(self, sock: socket.socket, *, by_token: bool) -> socket.socket:
+        """Returns the TLS socket over `sock`, once its certificate is believed."""
+        from ftpsvc.certificates import binding
+        from ftpsvc_client.secure import secure
+        from ftpsvc_client.trust import Pins
+
+        tls, self.certificate = secure(sock, self.address, self.timeout)
+        try:
+            self.binding = binding(self.certificate)
+            if self._trust is None:
+                self._trust = Pins()
+            try:
+                self._trust.check(self.address, self.certificate)
+            except CertificateChanged as error:
+                if not by_token:
+                    raise
+                self._unproved = error
+        except BaseException:
+            tls.close()
+            raise
+        return tls
+
     def log_in(self, credentials: Credentials) -> AuthStep:
         """Logs in by SCRAM; nothing else is sent before the server has proved that it knows the account too.
 
@@ -113,22 +158,32 @@ class Link:
 
         Raises:
             AuthenticationFailed: Refused, or the server failed to prove itself. The link is closed.
+            CertificateChanged: The same, with a server whose certificate has changed: it is not pinned.
             ConfigError: The name or secret cannot be used in a log-in.
             FtpsvcError: Another refusal, or the connection's end.
         """
         from ftpsvc.scram import ClientLogin
 
-        if not self.greeting.mechanisms:
-            raise AuthenticationFailed("this server lets nobody log in over this connection")
+        unproved = self._unproved
+        if unproved is not None and credentials.name.kind is not Kind.TOKEN:
+            self.close()
+            raise unproved
         login = ClientLogin(credentials.name, credentials.secret, self.binding)
         try:
+            if not self.greeting.mechanisms:
+                raise AuthenticationFailed("this server lets nobody log in over this connection")
+            self._unproved = None
             # The mechanism follows from our side of the connection, and never from what the server offers.
             first = self.call(Auth(mechanism=login.mechanism, data=login.first()), AuthStep)
             last = self.call(Auth(data=login.answer(first.data)), AuthStep, wait=_THROTTLED_SECONDS)
             login.finish(last.data)
-        except FtpsvcError:
+        except FtpsvcError as error:
             self.close()
+            if unproved is not None and isinstance(error, AuthenticationFailed):
+                raise unproved from error
             raise
+        if unproved is not None and self._trust is not None and self.certificate is not None:
+            self._trust.proved(self.address, self.certificate)
         return last
 
     # ------------------------------------------------------------ requests
@@ -161,6 +216,8 @@ class Link:
         Raises:
             FtpsvcError: The connection's end, while waiting for room in the window.
         """
+        if self._unproved is not None:
+            raise self._unproved
         connection = self.channel.connection
         size = len(request.encode()) + 4
         if size > self.greeting.limits.header:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -20,7 +21,37 @@ _EPILOG = """Every setting, also those that have no flag, can be set in a TOML f
 variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variables over the file."""
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+_COMMANDS: Final = {
+    "fingerprint": "ftpsvc.server.showing:fingerprint",
+    "token": "ftpsvc.accounts.cli:token",
+    "user": "ftpsvc.accounts.cli:user",
+}
+"""The operator's commands, and where they are: each is imported when it is asked for."""
+
+
+class _Commands(click.Group):
+    """A group whose commands are found in `_COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns a command, or None."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
@@ -31,8 +62,8 @@ variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variab
     "--listen",
     multiple=True,
     metavar="URL",
-    help="Address to listen on: ftpsvc+tcp://HOST:PORT or ftpsvc+unix:///PATH; may be given several times. "
-    "[default: ftpsvc+tcp://127.0.0.1:9021]",
+    help="Address to listen on: ftpsvc://HOST:PORT (TLS), ftpsvc+tcp://HOST:PORT or ftpsvc+unix:///PATH; may be "
+    "given several times. [default: ftpsvc://[::]:9021]",
 )
 @click.option(
     "--guest",
@@ -67,8 +98,9 @@ variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variab
     help="The least that is logged. [default: info]",
 )
 @click.version_option(ftpsvc.__version__, prog_name="ftpsvc-server", message="%(prog)s %(version)s")
-def command(config: Path | None, check_config: bool, **flags: Any) -> None:
-    """Serve files to ftpsvc clients.
+@click.pass_context
+def command(ctx: click.Context, /, config: Path | None, check_config: bool, **flags: Any) -> None:
+    """Serve files to ftpsvc clients; with a COMMAND, manage the server instead.
 
     Prints a line "listening on URL" for each address, then "ready", on stderr. SIGTERM or Ctrl-C stops it: running
     transfers get a grace (timeouts.grace), a second signal cuts them.
@@ -84,6 +116,11 @@ def command(config: Path | None, check_config: bool, **flags: Any) -> None:
     except ConfigError as error:
         complain(error)
         sys.exit(Exit.USAGE)
+    if ctx.invoked_subcommand is not None:
+        from ftpsvc.accounts.console import Place
+
+        ctx.obj = Place(settings.root, settings.database)
+        return
     if check_config:
         click.echo(settings.model_dump_json(indent=2))
     else:

@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
@@ -161,7 +162,9 @@ class Tls(_Section):
     """What is shown to clients that connect by TLS."""
 
     certificate: Path | None = _setting(
-        None, "", "PEM file with your own certificate and its chain; unset: one made at the first start, in the root"
+        None,
+        "",
+        "PEM file with your own certificate and its chain; unset: one made at the first start, in the root",
     )
     key: Path | None = _setting(None, "", "PEM file with its private key; unset: it is in the same file")
 
@@ -180,6 +183,9 @@ class Audit(_Section):
 class Timeouts(_Section):
     """How long each phase may take."""
 
+    handshake: float = _setting(
+        10.0, "seconds", "for a whole TLS handshake, which takes two packets each way", gt=0
+    )
     greeting: float = _setting(
         10.0, "seconds", "that who has not logged in, and is no guest, may stay silent", gt=0
     )
@@ -216,9 +222,9 @@ class Settings(BaseSettings):
     listen: Annotated[
         tuple[Annotated[str, AfterValidator(_is_address)], ...], BeforeValidator(_words), NoDecode
     ] = _setting(
-        ("ftpsvc+tcp://127.0.0.1:9021",),
+        ("ftpsvc://[::]:9021",),
         "",
-        "addresses to listen on; this machine only by default, since plain TCP hides nothing",
+        "addresses to listen on: by default every address of this machine, by TLS only",
         min_length=1,
     )
     guest: Guest | None = _setting(
@@ -247,6 +253,7 @@ class Settings(BaseSettings):
         )
     )
     log: Log = Log()
+    tls: Tls = Tls()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     audit: Audit = Audit()
@@ -262,6 +269,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Takes what the constructor got and nothing else; `load` adds the environment and the file."""
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _key_needs_a_certificate(self) -> Self:
+        if self.tls.key is not None and self.tls.certificate is None:
+            raise ValueError("tls.key is set and tls.certificate is not: a key alone is of no use")
+        return self
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -222,7 +222,8 @@ class _Talk:
         if events[0][1] & ~select.POLLIN:
             return True
         try:
-            return not self._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            # The bare socket's own: a TLS socket cannot peek, and only the end is looked for.
+            return not socket.socket.recv(self._sock, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
         except OSError:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.addresses import Address
+from ftpsvc.exceptions import ConfigError
 from ftpsvc.server import log, tcp, volumes
 from ftpsvc.server.audit import Audit
 from ftpsvc.server.config import Settings
@@ -22,6 +23,7 @@ from ftpsvc.server.homes import Homes
 from ftpsvc.server.login import Logins
 from ftpsvc.server.registry import Registry
 from ftpsvc.server.shares import Bandwidth
+from ftpsvc.server.tls import Certificates
 from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
 from ftpsvc.transport import BufferPool
@@ -35,6 +37,7 @@ class Daemon:
     Attributes:
         settings: What it was made with.
         registry: Its connections.
+        certificates: What it shows to clients; None before `start`, and where no address is one of TLS.
         notes: What is not quite as it was asked for, for the operator; known after `start`.
     """
 
@@ -45,6 +48,7 @@ class Daemon:
         self.registry = Registry(
             limits.connections, limits.per_address, per_user=limits.per_user, strangers=limits.strangers
         )
+        self.certificates: Certificates | None = None
         self.notes: list[str] = []
         self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
@@ -64,7 +68,7 @@ class Daemon:
         """Opens the storages, binds all addresses, and begins to accept.
 
         Raises:
-            ConfigError: A folder or an address cannot be had. Nothing is left open.
+            ConfigError: A folder, an address or the certificate cannot be had. Nothing is left open.
         """
         settings = self.settings
         volumes.check(settings)
@@ -90,7 +94,11 @@ class Daemon:
                 bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
                 audit=audit,
             )
-            self._listeners, self.notes = tcp.listen(settings.addresses, context)
+            if any(address.is_tls for address in settings.addresses):
+                self.certificates = Certificates(settings.root, settings.tls.certificate, settings.tls.key)
+            self._listeners, self.notes = tcp.listen(settings.addresses, context, self.certificates)
+            if self.certificates is not None:
+                self.notes += self.certificates.notes()
         except BaseException:
             self._close_all()
             raise
@@ -122,6 +130,21 @@ class Daemon:
         self._close_all()
         log.event(_log, logging.INFO, "stopped", cut=self._cut)
         return self._cut
+
+    def reload(self) -> None:
+        """Reads the certificate again. One that cannot be used is logged, and the old one stays in use."""
+        if self.certificates is None:
+            return
+        try:
+            identity = self.certificates.reload()
+        except ConfigError as error:
+            log.event(_log, logging.ERROR, "certificate-kept", reason=str(error))
+            return
+        log.event(
+            _log, logging.INFO, "certificate", fingerprint=identity.fingerprint, days=identity.days_left
+        )
+        for note in self.certificates.notes():
+            log.event(_log, logging.WARNING, "certificate-note", note=note)
 
     def cut(self) -> None:
         """Ends every connection now, while `stop` waits. May be called from any thread, and more than once."""

@@ -1,7 +1,7 @@
 """A daemon as a process: what it says when it starts, and how signals end it.
 
 SIGTERM and SIGINT stop it; a second one cuts running transfers at once; a third one ends the process as the system does
-by default. SIGHUP is reserved: it will have certificates read again, and until then does nothing.
+by default. SIGHUP has the certificate read again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
+from ftpsvc.certificates import shown
 from ftpsvc.server.config import Settings
 from ftpsvc.server.daemon import Daemon
 from ftpsvc.server.exits import Exit
@@ -92,8 +93,9 @@ def run(settings: Settings, output: Output) -> Exit:
             daemon = Daemon(settings)
             daemon.start()
             _announce(daemon, output, notes)
-            while signals.wait() not in _STOPS:
-                pass
+            while (number := signals.wait()) not in _STOPS:
+                if number == signal.SIGHUP:
+                    daemon.reload()
             return _stop(daemon, signals)
     finally:
         threading.stack_size(previous)
@@ -125,6 +127,15 @@ def _announce(daemon: Daemon, output: Output, notes: list[str]) -> None:
         output.say(f"note: {note}", "note", text=note)
     for hint in _hints(daemon, settings):
         output.say(f"hint: {hint}", "hint", text=hint)
+    if daemon.certificates is not None:
+        identity = daemon.certificates.current
+        output.say(
+            f"certificate SHA256 {shown(identity.fingerprint)}",
+            "certificate",
+            fingerprint=identity.fingerprint,
+            days=identity.days_left,
+            made=identity.made,
+        )
     for address in daemon.addresses:
         output.say(f"listening on {address}", "listening", address=str(address))
     output.say("ready", "ready", pid=os.getpid())
@@ -141,7 +152,7 @@ def _hints(daemon: Daemon, settings: Settings) -> list[str]:
     elif daemon.on_every_address:
         hints.append(
             "guests are served on this machine only, since no address to listen on is named; "
-            "name one to serve others: --listen ftpsvc+tcp://192.168.1.10:9021"
+            "name one to serve others: --listen ftpsvc://192.168.1.10:9021"
         )
     return hints
 

@@ -36,12 +36,13 @@ class Peer:
     reached: str
 
 
-def peer_of(sock: socket.socket, address: Any) -> Peer:
+def peer_of(sock: socket.socket, address: Any, scheme: str = TCP) -> Peer:
     """Returns who is at the other end.
 
     Args:
         sock: The accepted socket.
         address: What `accept` gave as its address.
+        scheme: That of the listener's address.
 
     Raises:
         OSError: The connection is gone already.
@@ -56,7 +57,7 @@ def peer_of(sock: socket.socket, address: Any) -> Peer:
         address=str(host),
         local=host.is_loopback,
         private=False,
-        reached=str(Address(TCP, str(_number(ours[0])), ours[1])),
+        reached=str(Address(scheme, str(_number(ours[0])), ours[1])),
     )
 
 

@@ -16,13 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ftpsvc.addresses import TCP, UNIX, Address
+from ftpsvc.addresses import UNIX, Address
 from ftpsvc.exceptions import Busy, ConfigError
 from ftpsvc.protocol.connection import Connection
 from ftpsvc.protocol.state import Role
 from ftpsvc.server import log, trail
 from ftpsvc.server.conversation import Context, hold
+from ftpsvc.server.handshake import secure
 from ftpsvc.server.peers import peer_of
+from ftpsvc.server.tls import Certificates
 
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds of silence before the kernel asks, seconds between questions, questions: a vanished machine is noticed after
@@ -43,10 +45,26 @@ class _Handler(socketserver.BaseRequestHandler):
         seat = self.server.context.registry.seat_of(self.request)
         threading.current_thread().name = f"connection {seat.number}"
         try:
-            peer = peer_of(self.request, self.client_address)
+            peer = peer_of(self.request, self.client_address, self.server.scheme)
         except OSError:
             return  # it was gone before it was looked at
-        hold(self.request, seat, peer, self.server.context, on_every_address=self.server.on_every_address)
+        sock, binding = self.request, None
+        if self.server.certificates is not None:
+            # Taken once: what log-ins are bound to is the certificate that this very connection is shown.
+            identity = self.server.certificates.current
+            timeouts = self.server.context.settings.timeouts
+            sock = secure(sock, seat, identity, seconds=timeouts.handshake, peer=peer.shown)
+            if sock is None:
+                return
+            binding = identity.binding
+        hold(
+            sock,
+            seat,
+            peer,
+            self.server.context,
+            on_every_address=self.server.on_every_address,
+            binding=binding,
+        )
 
 
 class Listener(socketserver.ThreadingTCPServer):
@@ -54,6 +72,8 @@ class Listener(socketserver.ThreadingTCPServer):
 
     Attributes:
         context: What the daemon shares.
+        scheme: That of its address.
+        certificates: What it shows to clients; None without TLS.
         address: Where it listens, with the port that the system chose for port 0.
         on_every_address: Whether it listens on all addresses of the machine.
     """
@@ -69,6 +89,8 @@ class Listener(socketserver.ThreadingTCPServer):
         where: Any,
         context: Context,
         *,
+        scheme: str,
+        certificates: Certificates | None = None,
         v6only: bool = True,
         mode: int = 0o600,
     ) -> None:
@@ -78,6 +100,8 @@ class Listener(socketserver.ThreadingTCPServer):
             family: AF_INET, AF_INET6 or AF_UNIX.
             where: The socket address of that family.
             context: What the daemon shares.
+            scheme: That of the address.
+            certificates: What to show to clients; None without TLS.
             v6only: For AF_INET6: whether IPv4 clients are left to another socket.
             mode: For AF_UNIX: permissions of the socket.
 
@@ -85,6 +109,8 @@ class Listener(socketserver.ThreadingTCPServer):
             OSError: The address cannot be had.
         """
         self.context = context
+        self.scheme = scheme
+        self.certificates = certificates
         self.address_family = family
         self.request_queue_size = context.settings.limits.backlog
         self._v6only = v6only
@@ -118,7 +144,7 @@ class Listener(socketserver.ThreadingTCPServer):
         name = self.socket.getsockname()
         if self.address_family is socket.AF_UNIX:
             return Address(UNIX, path=os.fsdecode(name))
-        return Address(TCP, name[0], name[1])
+        return Address(self.scheme, name[0], name[1])
 
     def start(self) -> None:
         """Starts the accept loop in a thread of its own."""
@@ -253,8 +279,15 @@ def _identity(path: str) -> tuple[int, int]:
 # ---------------------------------------------------------------- from addresses to listeners
 
 
-def listen(addresses: tuple[Address, ...], context: Context) -> tuple[list[Listener], list[str]]:
+def listen(
+    addresses: tuple[Address, ...], context: Context, certificates: Certificates | None = None
+) -> tuple[list[Listener], list[str]]:
     """Binds everything that is to be listened on.
+
+    Args:
+        addresses: Where.
+        context: What the daemon shares.
+        certificates: What TLS listeners show; needed if there is one.
 
     Returns:
         The listeners, and notes on what is not quite as it was asked for.
@@ -270,7 +303,8 @@ def listen(addresses: tuple[Address, ...], context: Context) -> tuple[list[Liste
             if address.path is not None:
                 listeners.append(_listen_unix(address, context))
             else:
-                listeners += _listen_tcp(address, context, notes, ipv4_too=ipv4_too)
+                shown = certificates if address.is_tls else None
+                listeners += _listen_tcp(address, context, shown, notes, ipv4_too=ipv4_too)
     except BaseException:
         for listener in listeners:
             listener.stop()
@@ -278,7 +312,14 @@ def listen(addresses: tuple[Address, ...], context: Context) -> tuple[list[Liste
     return listeners, notes
 
 
-def _listen_tcp(address: Address, context: Context, notes: list[str], *, ipv4_too: bool) -> list[Listener]:
+def _listen_tcp(
+    address: Address,
+    context: Context,
+    certificates: Certificates | None,
+    notes: list[str],
+    *,
+    ipv4_too: bool,
+) -> list[Listener]:
     """Listens on every address that the host stands for, but for those that the machine does not have."""
     try:
         found = socket.getaddrinfo(
@@ -291,14 +332,24 @@ def _listen_tcp(address: Address, context: Context, notes: list[str], *, ipv4_to
     for family, _, _, _, where in dict.fromkeys(found):
         dual = family is socket.AF_INET6 and where[0] == "::" and ipv4_too
         try:
-            listeners.append(Listener(family, where, context, v6only=not dual))
+            listeners.append(
+                Listener(
+                    family,
+                    where,
+                    context,
+                    scheme=address.scheme,
+                    certificates=certificates,
+                    v6only=not dual,
+                )
+            )
         except OSError as error:
             problem = error
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                 break
     if problem is not None and not listeners and address.host == "::" and _lacks_family(problem):
-        notes.append(f"this machine has no IPv6: listening on 0.0.0.0:{address.port} in place of {address}")
-        return _listen_tcp(Address(TCP, "0.0.0.0", address.port), context, notes, ipv4_too=False)
+        instead = Address(address.scheme, "0.0.0.0", address.port)
+        notes.append(f"this machine has no IPv6: listening on {instead} in place of {address}")
+        return _listen_tcp(instead, context, certificates, notes, ipv4_too=False)
     if not listeners or (problem is not None and not _lacks_family(problem)):
         for listener in listeners:
             listener.stop()
@@ -316,7 +367,7 @@ def _listen_unix(address: Address, context: Context) -> Listener:
     path = Path(address.path or "")
     _remove_stale(address, path)
     try:
-        return Listener(socket.AF_UNIX, str(path), context, mode=context.settings.socket_mode)
+        return Listener(socket.AF_UNIX, str(path), context, scheme=UNIX, mode=context.settings.socket_mode)
     except OSError as error:
         raise _cannot_listen(address, error) from None
 

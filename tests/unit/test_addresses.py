@@ -27,6 +27,23 @@ def test_tcp(text: str, host: str, port: int, shown: str | None) -> None:
     assert Address.parse(str(address)) == address
 
 
+@pytest.mark.parametrize(
+    ("text", "host", "port", "shown"),
+    [
+        ("ftpsvc://127.0.0.1:9000", "127.0.0.1", 9000, None),
+        ("FTPSVC://Example.org/", "example.org", DEFAULT_PORT, "ftpsvc://example.org:9021"),
+        ("ftpsvc://[::]", "::", DEFAULT_PORT, "ftpsvc://[::]:9021"),
+    ],
+)
+def test_tls(text: str, host: str, port: int, shown: str | None) -> None:
+    address = Address.parse(text)
+    assert (address.scheme, address.host, address.port, address.path) == ("ftpsvc", host, port, None)
+    assert address.is_tls
+    assert not address.is_unix
+    assert str(address) == (shown or text)
+    assert Address.parse(str(address)) == address
+
+
 @pytest.mark.parametrize("path", ["/run/x.sock", "/tmp/a b", "/tmp/ü", "/tmp/100%", "/tmp/a?b#c"])
 def test_unix(path: str) -> None:
     address = Address("ftpsvc+unix", path=path)
@@ -46,7 +63,7 @@ def test_unix_as_a_person_writes_it() -> None:
         ("x" * 2000, "too long"),
         ("127.0.0.1:9021", "no scheme"),
         ("ftp://127.0.0.1:9021", "scheme is not known"),
-        ("ftpsvc://127.0.0.1:9021", "TLS"),
+        ("ftpsvcs://127.0.0.1:9021", "scheme is not known"),
         ("ftpsvc+tcp://", "no host"),
         ("ftpsvc+tcp://:9021", "no host"),
         ("ftpsvc+tcp://h:", "port"),
@@ -83,7 +100,7 @@ def test_only_a_server_may_leave_the_port_to_the_system() -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_an_address_or_a_config_error(text: str) -> None:
-    for candidate in (text, f"ftpsvc+tcp://{text}", f"ftpsvc+unix:///{text}"):
+    for candidate in (text, f"ftpsvc://{text}", f"ftpsvc+tcp://{text}", f"ftpsvc+unix:///{text}"):
         try:
             address = Address.parse(candidate)
         except ConfigError:
