@@ -81,10 +81,15 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
+        return self.told(ctx, lambda: super(Group, self).invoke(ctx))
+
+    @staticmethod
+    def told(ctx: click.Context, run: Callable[[], Any]) -> Any:
+        """Runs something, and ends with what became of it in one line and an exit code."""
         from ftpsvc.accounts.roster import RosterFaulty
 
         try:
-            return super().invoke(ctx)
+            return run()
         except FtpsvcError as problem:
             if isinstance(problem, RosterFaulty):
                 list_faults(problem.faults)

@@ -22,9 +22,11 @@ variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variab
 
 
 _COMMANDS: Final = {
+    "audit": "ftpsvc.server.commands:audit",
+    "check": "ftpsvc.server.commands:check",
     "fingerprint": "ftpsvc.server.showing:fingerprint",
-    "token": "ftpsvc.accounts.cli:token",
-    "user": "ftpsvc.accounts.cli:user",
+    "token": "ftpsvc.server.commands:token",
+    "user": "ftpsvc.server.commands:user",
 }
 """The operator's commands, and where they are: each is imported when it is asked for."""
 

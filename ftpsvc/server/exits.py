@@ -16,6 +16,9 @@ class Exit(enum.IntEnum):
     USAGE = 2
     CANNOT_START = 3
     CUT = 4
+    FAULTS = 5
+    DAMAGED = 6
+    IN_USE = 14
     INTERRUPTED = 130
 
 
