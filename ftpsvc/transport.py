@@ -645,11 +645,6 @@ def _fatal(event: Event) -> FtpsvcError | None:
     return None
 
 
-def readable(sock: socket.socket, seconds: float | None) -> bool:
-    """Returns whether a socket can be read from, after waiting for that; None waits for ever."""
-    return _ready(sock, read=True, write=False, seconds=seconds)[0]
-
-
 def _ready(sock: socket.socket, *, read: bool, write: bool, seconds: float | None) -> tuple[bool, bool]:
     """Returns whether a socket can be read from and written to, after waiting for one of them; None waits for ever."""
     if sock.fileno() < 0:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import functools
 import socket
 import ssl
-import time
-from contextlib import suppress
+from contextlib import closing
 
 from ftpsvc.addresses import TCP, Address
 from ftpsvc.exceptions import ConnectFailed, FtpsvcError, TransferTimeout
-from ftpsvc.protocol.connection import Connection, GreetingReceived, ServerClosing
+from ftpsvc.protocol.connection import Connection, Event, GreetingReceived, ServerClosing
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import Channel, readable
-
-_RECORDS = frozenset((20, 21, 22, 23))
-"""First bytes of what TLS sends (RFC 8446 section 5.1). The protocol in plain text begins with a 0."""
+from ftpsvc.transport import Channel
 
 _PLAIN_SECONDS = 2.0
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says of an answer that is no TLS at all."""
 
 
 def secure(sock: socket.socket, address: Address, timeout: float) -> tuple[ssl.SSLSocket, bytes]:
@@ -32,33 +30,22 @@ def secure(sock: socket.socket, address: Address, timeout: float) -> tuple[ssl.S
 
     Raises:
         ConnectFailed: No TLS 1.3 comes about. TransferTimeout: The server was silent.
-        FtpsvcError: The server said in plain text why it does not serve us (Busy, Unavailable).
+        FtpsvcError: The server says in plain text why it does not serve us (Busy, Unavailable).
     """
-    end = time.monotonic() + timeout
+    tls = sock
     try:
+        # One time for all of it: Python counts it down over as many reads and writes as there are.
+        sock.settimeout(timeout)
         tls = _context().wrap_socket(sock, do_handshake_on_connect=False)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, OSError):
-            raise _failed(address, error) from None
-        raise
-    try:
-        _say_hello(tls)
-        if not readable(tls, timeout):
-            raise TimeoutError
-        # The bare socket's own: a server that is full says so before any TLS, and that is worth reading.
-        first = socket.socket.recv(tls, 1, socket.MSG_PEEK)
-        if first and first[0] not in _RECORDS:
-            raise _said_in_plain(tls, address)
-        tls.settimeout(max(end - time.monotonic(), 0.001))
         tls.do_handshake()
         certificate = tls.getpeercert(binary_form=True)
         if certificate is None:
             raise ConnectFailed(str(address), "the server showed no certificate")
-    except (TimeoutError, OSError) as error:
+    except TimeoutError:
         tls.close()
-        if isinstance(error, TimeoutError):
-            raise TransferTimeout("a TLS handshake", timeout) from None
+        raise TransferTimeout("a TLS handshake", timeout) from None
+    except OSError as error:
+        tls.close()
         raise _failed(address, error) from None
     except BaseException:
         tls.close()
@@ -77,40 +64,39 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _say_hello(tls: ssl.SSLSocket) -> None:
-    """Sends the first message of the handshake, and does not wait for the answer."""
-    tls.settimeout(0)
-    with suppress(ssl.SSLWantReadError, ConnectionError):  # a server that is gone may have left its reason
-        tls.do_handshake()
-
-
-def _said_in_plain(tls: ssl.SSLSocket, address: Address) -> FtpsvcError:
-    """Returns what to make of a server that answers in plain text.
-
-    Nobody vouches for what it says: it ends the connection, in the words of an error, and does nothing else.
-    """
-    with socket.socket(fileno=tls.detach()) as sock:
-        channel = Channel(sock, Connection(Role.CLIENT), stall=_PLAIN_SECONDS, header=_PLAIN_SECONDS)
-        try:
-            event = channel.receive_event(_PLAIN_SECONDS, "a greeting")
-        except FtpsvcError:
-            event = None
-        if isinstance(event, ServerClosing) and event.error.retry:
-            return event.error
-        plain = Address(TCP, address.host, address.port)
-        reason = "what answers there is no TLS"
-        hint = "is the address right?"
-        if isinstance(event, GreetingReceived):
-            reason = "the server does not speak TLS on this port"
-            hint = f"{plain} reaches it, and anybody on the way can read and change everything then"
-        return ConnectFailed(str(address), reason, hint=hint)
-
-
-def _failed(address: Address, error: OSError) -> ConnectFailed:
+def _failed(address: Address, error: OSError) -> FtpsvcError:
     hint = "is it an ftpsvc server, and is the address right?"
     reason = error.strerror or type(error).__name__
     if isinstance(error, ssl.SSLEOFError):
         reason = "it ended the TLS handshake"
     elif isinstance(error, ssl.SSLError):
         reason = f"no TLS 1.3: {(error.reason or reason).replace('_', ' ').lower()}"
+    # A server that has no room, and one that is plain, speak before any TLS. OpenSSL has swallowed part of that.
+    if getattr(error, "reason", None) == _NO_TLS or isinstance(error, ConnectionError):
+        event = _what_is_said_in_plain(address)
+        if isinstance(event, ServerClosing) and event.error.retry:
+            return event.error
+        if isinstance(event, GreetingReceived):
+            reason = "the server does not speak TLS on this port"
+            hint = (
+                f"{Address(TCP, address.host, address.port)} reaches it, and anybody on the way can read and change "
+                "everything then"
+            )
     return ConnectFailed(str(address), reason, hint=hint)
+
+
+def _what_is_said_in_plain(address: Address) -> Event | None:
+    """Dials once more, without TLS, and listens; nothing is sent.
+
+    Nobody vouches for what comes: it becomes the text of an error and nothing else.
+    """
+    try:
+        sock = socket.create_connection((address.host, address.port), _PLAIN_SECONDS)
+    except OSError:
+        return None
+    channel = Channel(sock, Connection(Role.CLIENT), stall=_PLAIN_SECONDS, header=_PLAIN_SECONDS)
+    with closing(channel):
+        try:
+            return channel.receive_event(_PLAIN_SECONDS, "a greeting")
+        except FtpsvcError:
+            return None

@@ -13,6 +13,14 @@ from ftpsvc.scram import MAX_MESSAGE
 
 REFUSED: Final = "the log-in was refused: unknown user, wrong secret, or one that is no longer valid"
 """The one text for every refusal (C37)."""
+OTHER_CERTIFICATE: Final = (
+    "the log-in was refused: it is bound to another certificate than this server has, so something in between "
+    "has put its own in place"
+)
+"""Says the same to known and unknown users (C37): the binding is compared before anything that is theirs (C38)."""
+
+_OTHER_BINDING: Final = "channel-bindings-dont-match"
+"""RFC 5802 section 7."""
 
 
 def mechanism_for(binding: bytes | None) -> str:
@@ -72,9 +80,11 @@ class ServerLogin:
             raise AuthenticationFailed(REFUSED)
         try:
             answer = self._first(message) if step == 1 else self._last(message)
-        except (ScramException, ValueError):  # ValueError: half a surrogate pair, which has no UTF-8
+        except (ScramException, ValueError) as error:  # ValueError: half a surrogate pair, which has no UTF-8
             if self._problem is not None:
                 raise self._problem from None
+            if getattr(getattr(error, "server_error", None), "value", None) == _OTHER_BINDING:
+                raise AuthenticationFailed(OTHER_CERTIFICATE) from None
             raise AuthenticationFailed(REFUSED) from None
         self._steps = step
         return answer

@@ -227,13 +227,15 @@ def _context() -> ssl.SSLContext:
 def _check_readable(path: Path) -> None:
     """Refuses what OpenSSL would wait for without end or explain by a line of its source."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
-                raise ConfigError(f"{path} is no file with a certificate or key")
-            file.read(1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            info = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
+        raise ConfigError(f"{path} is no file with a certificate or key")
 
 
 def _no_passphrase() -> bytes:
