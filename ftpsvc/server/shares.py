@@ -60,6 +60,8 @@ class Shares:
         self._tokens = self._burst
         self._filled = clock()
         self._virtual = 0.0
+        self._latest = 0.0
+        self._forget_at = _USERS_KEPT
         self._lock = threading.Lock()
         self._order = itertools.count()
         self._users: dict[str, _User] = {}
@@ -80,7 +82,7 @@ class Shares:
         with self._lock:
             account = self._users.get(user)
             if account is None:
-                if len(self._users) >= _USERS_KEPT:
+                if len(self._users) >= self._forget_at:
                     self._forget(now)
                 account = self._users[user] = _User()
             account.turns += 1
@@ -98,6 +100,7 @@ class Shares:
     def _make_ready(self, turn: Turn, account: _User) -> None:
         tag = max(self._virtual, account.virtual)
         account.virtual = tag + turn.count
+        self._latest = max(self._latest, account.virtual)
         heapq.heappush(self._ready, (tag, next(self._order), turn))
 
     def _hand_out(self, now: float) -> None:
@@ -109,6 +112,8 @@ class Shares:
         if self._total is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled) * self._total)
             self._filled = now
+        if not self._ready and (self._total is None or self._tokens >= self._burst):
+            self._virtual = self._latest  # nobody wanted anything: who comes now comes to a clean slate
         while self._ready and (self._total is None or self._tokens > 0):
             tag, _, turn = heapq.heappop(self._ready)
             if turn.ended:
@@ -162,6 +167,7 @@ class Shares:
         ]
         for name in idle:
             del self._users[name]
+        self._forget_at = max(_USERS_KEPT, 2 * len(self._users))  # looking all through again has to be worth it
 
 
 class Turn:
