@@ -1,6 +1,7 @@
 """`ftpsvc-server user ...` and `token ...` as a program of its own: `python -m tests.helpers.operator user list`.
 
-With KILL_AT=N in the environment it kills itself, as kill -9 would, before the Nth statement or commit of its database, or after a commit.
+With KILL_AT=N in the environment it kills itself, as kill -9 would, at the Nth step of its database: before a statement
+or commit, or after a commit.
 """
 
 import itertools

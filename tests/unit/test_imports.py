@@ -9,7 +9,8 @@ import pytest
 
 CLIENT = Path(__file__).resolve().parents[2] / "client" / "ftpsvc_client"
 SHARED = {
-    "addresses", "confine", "credentials", "digests", "exceptions", "paths", "protocol", "scram", "text", "transport",
+    "addresses", "certificates", "confine", "credentials", "digests", "exceptions", "paths", "protocol", "scram",
+    "text", "transport",
 }  # fmt: skip
 
 LOADED = """
