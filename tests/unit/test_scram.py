@@ -415,6 +415,9 @@ def test_a_code_is_good_once_and_nothing_of_it_is_kept(accounts: Accounts, alice
     assert refusal(accounts, LoginName("alice", Kind.CODE), code) == REFUSED
     assert accounts.verifier("alice#code").stored_key != verifier.stored_key
     assert accounts.secrets(alice).code_used == accounts.now
+    with accounts.database.read() as connection:
+        kept = connection.exec_driver_sql("SELECT salt, stored_key, server_key FROM credentials").one()
+    assert tuple(kept) == (b"", b"", b"")
 
 
 def test_of_two_conversations_with_one_code_one_gets_in(accounts: Accounts, alice: User) -> None:
