@@ -26,7 +26,7 @@ _EAST_ASIAN: Final = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGAN
 # Letters of other scripts that look like a Latin one in common fonts: a name written wholly in them passes the rule
 # against mixing scripts. After Unicode's confusables (UTS 39), the ones that make whole words.
 _CYRILLIC: Final = "аеорсухіјѕԁԛԝһкмтвнгпӏ", "aeopcyxijsdqwhkmtbhrnl"
-_GREEK: Final = "αορνυιτκχεηγωϲϳ", "aopvuitkxenywcj"
+_GREEK: Final = "αβεζηικμνορτυχγωϲϳ", "abezhikmvoptyxywcj"
 _ARMENIAN: Final = "օոսցհյզ", "onughjq"
 _LOOK_ALIKES: Final = {
     ord(other): latin

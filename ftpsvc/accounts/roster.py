@@ -150,7 +150,9 @@ def _lines(text: str) -> list[tuple[int, list[str]]]:
     """Returns the rows that are not empty, each with the line that it begins on."""
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)  # the comma if there is none of them
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
     lines: list[tuple[int, list[str]]] = []
     begin = 1
     try:

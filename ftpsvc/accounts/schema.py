@@ -51,13 +51,14 @@ users = Table(
     Column("key", String(200), nullable=False, unique=True),  # names.confusion_key
     Column("role", String(16), nullable=False),
     Column("quota", BigInteger),  # bytes; NULL: none
-    Column("group", String(64), nullable=False, server_default=""),
-    Column("student_id", String(64), nullable=False, server_default=""),
-    Column("display_name", String(200), nullable=False, server_default=""),
-    Column("disabled", Boolean, nullable=False, server_default="0"),
+    Column("group", String(64), nullable=False),
+    Column("student_id", String(64), nullable=False),
+    Column("display_name", String(200), nullable=False),
+    Column("disabled", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),  # seconds since 1970, UTC, like all times here
     CheckConstraint("role IN ('student', 'teacher', 'admin')", name="role"),
     CheckConstraint("quota IS NULL OR quota >= 0", name="quota"),
+    sqlite_autoincrement=True,  # no id is ever used again, as a session may still hold it
 )
 
 credentials = Table(
@@ -66,8 +67,8 @@ credentials = Table(
     Column("id", _Id, primary_key=True),
     Column("user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("token_id", String(16), nullable=False, server_default=""),  # empty but for tokens
-    Column("label", String(100), nullable=False, server_default=""),  # the device that a token is for
+    Column("token_id", String(16), nullable=False),  # empty but for tokens
+    Column("label", String(100), nullable=False),  # the device that a token is for
     Column("salt", LargeBinary, nullable=False),
     Column("iterations", Integer, nullable=False),
     Column("stored_key", LargeBinary, nullable=False),
@@ -78,5 +79,6 @@ credentials = Table(
     UniqueConstraint("user_id", "kind", "token_id"),
     CheckConstraint("kind IN ('password', 'code', 'token')", name="kind"),
     Index(None, "user_id"),
+    sqlite_autoincrement=True,
 )
 """Verifiers: one password and one code at most for each user, any number of tokens."""

@@ -272,7 +272,7 @@ def insert_user(connection: Connection, now: int, name: str, **values: Any) -> U
 
 
 def check_values(values: dict[str, Any]) -> None:
-    """Refuses what cannot be written about a user.
+    """Refuses what cannot be written about a user, and brings the rest into the form that is written.
 
     Raises:
         ConfigError: A text is too long or has control characters, or a quota is no number of bytes.
@@ -283,6 +283,8 @@ def check_values(values: dict[str, Any]) -> None:
             raise ConfigError(f"the {field.replace('_', ' ')} has more than {limit} characters")
         if printable(text) != text:
             raise ConfigError(f"the {field.replace('_', ' ')} has control characters")
+    if "role" in values:
+        values["role"] = Role(values["role"]).value  # plain text: drivers differ in what they make of an enum
     quota = values.get("quota")
     if quota is not None and not 0 <= quota <= MAX_QUOTA:
         raise ConfigError("a quota is a number of bytes from 0 on")
