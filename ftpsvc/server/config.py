@@ -168,6 +168,12 @@ class Tls(_Section):
     )
     key: Path | None = _setting(None, "", "PEM file with its private key; unset: it is in the same file")
 
+    @model_validator(mode="after")
+    def _key_needs_a_certificate(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("a key alone is of no use: name its certificate too")
+        return self
+
 
 class Audit(_Section):
     """How much of what was done is kept (docs/audit.md)."""
@@ -269,12 +275,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Takes what the constructor got and nothing else; `load` adds the environment and the file."""
         return (init_settings,)
-
-    @model_validator(mode="after")
-    def _key_needs_a_certificate(self) -> Self:
-        if self.tls.key is not None and self.tls.certificate is None:
-            raise ValueError("tls.key is set and tls.certificate is not: a key alone is of no use")
-        return self
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -102,10 +102,6 @@ class Certificates:
                 f"the certificate expires in {left} days: put a new one in its place, and send SIGHUP; "
                 "clients will ask about its fingerprint"
             )
-        for path in {self._key or self._certificate} - {None}:
-            with suppress(OSError):
-                if path is not None and stat.S_IMODE(path.stat().st_mode) & 0o077:
-                    notes.append(f"others on this machine may read or change the key in {path}: chmod 600 it")
         return notes
 
     def _load(self) -> Identity:
@@ -122,7 +118,11 @@ def load(certificate: Path, key: Path | None = None, *, made: bool = False) -> I
         ConfigError: They cannot.
     """
     for path in filter(None, (certificate, key)):
-        _check_readable(path)
+        mode = _check_readable(path)
+        if path is (key or certificate) and mode & 0o006:
+            raise ConfigError(
+                f"everybody on this machine may read or change the key in {path}", hint=f"chmod 600 {path}"
+            )
     context = _context()
     try:
         # Never asks for a passphrase: a server that waits for one at a terminal that nobody watches is down.
@@ -224,8 +224,8 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _check_readable(path: Path) -> None:
-    """Refuses what OpenSSL would wait for without end or explain by a line of its source."""
+def _check_readable(path: Path) -> int:
+    """Refuses what OpenSSL would wait for without end or explain by a line of its source; returns its permissions."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -236,6 +236,7 @@ def _check_readable(path: Path) -> None:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_FILE:
         raise ConfigError(f"{path} is no file with a certificate or key")
+    return stat.S_IMODE(info.st_mode)
 
 
 def _no_passphrase() -> bytes:

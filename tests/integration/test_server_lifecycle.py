@@ -162,7 +162,8 @@ def test_two_servers_never_share_a_root(tmp_path: Path) -> None:
         ("[limits]\nconnections = 0\n", "limits.connections: input should be greater than or equal to 1"),
         ("guest = 'all'\n", "guest: input should be 'none', 'read' or 'write'"),
         ("guest = \n", "is not valid TOML"),
-        ("listen = ['ftpsvc://0.0.0.0']\n", "TLS"),
+        ("listen = ['ftps://0.0.0.0']\n", "scheme"),
+        ("[tls]\nkey = 'server.key'\n", "a key alone"),
         ("limits = 3\n", "limits is a section"),
     ],
 )

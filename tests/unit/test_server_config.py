@@ -32,7 +32,7 @@ def test_the_defaults_are_careful() -> None:
     settings = Settings()
     assert settings.guest_may == "none"
     assert settings.durability is Durability.FULL
-    assert [str(address) for address in settings.addresses] == ["ftpsvc+tcp://127.0.0.1:9021"]
+    assert [str(address) for address in settings.addresses] == ["ftpsvc://[::]:9021"]
     assert settings.limits.per_address == 512
     assert settings.limits.backlog >= 1024
     assert settings.limits.drain == 64 << 20
@@ -102,7 +102,7 @@ def test_a_bad_variable_is_named(
 def test_a_bad_flag_is_named() -> None:
     with pytest.raises(ConfigError, match=r"--listen: .* no scheme") as caught:
         load({"listen": ("localhost:9",)})
-    assert caught.value.hint == "write ftpsvc+tcp://localhost:9"
+    assert caught.value.hint == "write ftpsvc://localhost:9"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_ones_own_certificate_in_two_files_or_one(tmp_path: Path) -> None:
     certificate, key = pair.write(tmp_path)
     both = tmp_path / "both.pem"
     both.write_bytes(pair.key + pair.certificate + certs.make().certificate)  # with a chain behind it
+    both.chmod(0o600)
     for identity in (load(certificate, key), load(both)):
         assert identity.fingerprint == fingerprint(pair.der)
         assert identity.binding == binding(pair.der)
@@ -99,6 +100,7 @@ def test_an_encrypted_key_is_refused_without_asking(tmp_path: Path) -> None:
 def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "f.pem"
     file.write_bytes(content)
+    file.chmod(0o600)
     with pytest.raises(ConfigError, match="hold no certificate with its key"):
         load(file)
 
@@ -138,10 +140,21 @@ def test_reading_again_keeps_the_old_one_when_the_new_one_is_bad(tmp_path: Path)
 
 
 def test_what_the_operator_is_told(tmp_path: Path) -> None:
-    certificate, key = certs.make(ends=certs.NOW + 30 * certs.DAY).write(tmp_path)
-    key.chmod(0o644)
-    notes = Certificates(tmp_path, certificate, key).notes()
-    assert len(notes) == 2
-    assert "expires in 29 days" in notes[0]
-    assert str(key) in notes[1]
-    assert "chmod 600" in notes[1]
+    files = certs.make(ends=certs.NOW + 30 * certs.DAY).write(tmp_path)
+    (note,) = Certificates(tmp_path, *files).notes()
+    assert "expires in 29 days" in note
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o666])
+def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    pair = certs.make()
+    certificate, key = pair.write(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(pair.key + pair.certificate)
+    for path, files in ((key, (certificate, key)), (both, (both, None))):
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match="everybody on this machine") as caught:
+            load(*files)
+        assert caught.value.hint == f"chmod 600 {path}"
+        path.chmod(0o640)  # a group of the operator's own is his business
+        load(*files)
