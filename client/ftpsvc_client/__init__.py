@@ -11,9 +11,12 @@
 Errors are classes of `ftpsvc.exceptions`.
 """
 
-from ftpsvc_client.client import Client, connect
-from ftpsvc_client.results import Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
-from ftpsvc_client.watching import Progress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftpsvc_client.client import Client, connect
+    from ftpsvc_client.results import Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
+    from ftpsvc_client.watching import Progress
 
 __all__ = [
     "Client",
@@ -26,3 +29,14 @@ __all__ = [
     "Verification",
     "connect",
 ]
+
+_HOMES = {"Client": "client", "connect": "client", "Progress": "watching"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for (PEP 562): `ftpsvc --help` must not wait for the protocol."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'results')}"), name)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ftpsvc import digests
 from ftpsvc.addresses import Address
+from ftpsvc.digests import ALGORITHMS
 from ftpsvc.exceptions import (
     ConfigError,
     InvalidPath,
@@ -39,10 +38,13 @@ from ftpsvc.protocol.headers import (
     Verify,
 )
 from ftpsvc.transport import BufferPool
-from ftpsvc_client import content, listing
+from ftpsvc_client import listing
 from ftpsvc_client.link import Answered, Link, accepted
 from ftpsvc_client.results import RemoteEntry, Space, Transfer, TreeReport, Verification
 from ftpsvc_client.watching import Progress, Unwatched
+
+if TYPE_CHECKING:
+    from ftpsvc_client.content import FileSource
 
 DEFAULT_TIMEOUT = 60.0
 _HASH_RATE = 20_000_000
@@ -97,8 +99,8 @@ class Client:
         self, address: Address, *, timeout: float, algorithm: str | None, directory: str | None
     ) -> None:
         """Connects; see `connect`."""
-        if algorithm is not None:
-            digests.new(algorithm)
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            raise ConfigError(f"there is no digest algorithm {algorithm!r}, only {', '.join(ALGORITHMS)}")
         self.address = address
         self._timeout = timeout
         self._wanted = algorithm
@@ -199,6 +201,9 @@ class Client:
             DigestMismatch: What arrived is not what was sent; nothing was stored.
             FtpsvcError: Any other refusal, or the connection's end: then it may or may not have been stored.
         """
+        # Imported by the first transfer: most commands (ls, cd, ...) transfer nothing.
+        from ftpsvc_client.content import send
+
         watcher = progress or Unwatched()
         with _opened(source) as (opened, local):
             name = os.path.basename(local) if local is not None else None
@@ -215,7 +220,7 @@ class Client:
                 with self._turn() as link:
                     if not clobber:
                         _need(link, "no-clobber", base=False)
-                    content.send(link, request, opened, watcher, answers.append)
+                    send(link, request, opened, watcher, answers.append)
                     watcher.verifying()
                     link.settle()
                     stored = accepted(answers[0], Stored)
@@ -491,17 +496,21 @@ class _StreamSource:
 @contextlib.contextmanager
 def _opened(
     source: str | os.PathLike[str] | BinaryIO | bytes,
-) -> Iterator[tuple[content.FileSource | _StreamSource, str | None]]:
+) -> Iterator[tuple[FileSource | _StreamSource, str | None]]:
     """Opens what `put` was given and yields it with its local path, None for what has none."""
     if isinstance(source, (str, os.PathLike)):
+        from ftpsvc_client.content import FileSource
+
         path = os.fspath(source)
-        with content.FileSource(path) as file:
+        with FileSource(path) as file:
             yield file, path
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield _StreamSource(io.BytesIO(source), "the given bytes"), None
     elif source.seekable():
         yield _StreamSource(source, "the given stream"), None
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as copy:
             while data := source.read(1 << 20):
                 copy.write(data)
@@ -527,7 +536,7 @@ def _choose(offered: list[str], wanted: str | None) -> str:
             return wanted
         raise ConfigError(f"the server offers {', '.join(offered)}, not {wanted}")
     for algorithm in offered:
-        if algorithm in digests.ALGORITHMS:
+        if algorithm in ALGORITHMS:
             return algorithm
     raise ConfigError(f"the server offers only digests unknown here: {', '.join(offered)}")
 
