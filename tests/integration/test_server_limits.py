@@ -251,3 +251,37 @@ def test_idle_connections_cost_little(tmp_path: Path) -> None:
         assert each < 150, f"{each:.0f} KiB for each idle connection"
         for peer in peers:
             peer.close()
+
+
+@pytest.mark.timeout(600)
+def test_c52_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    size = count(192 << 20, 4 << 30)
+    piece = bytes(1 << 20)
+    with server(tmp_path / "root", "--durability", "relaxed") as running, RawPeer(running.where) as peer:
+        peer.send(frame({"op": "put", "path": "large", "size": size, "algorithm": "md5"}))
+        for _ in range(size >> 20):
+            peer.send(piece)
+        peer.send(frame({"digest": "0" * 32}))  # wrong: what it costs is the same
+        assert peer.read()["code"] == "digest-mismatch"
+        with open(running.public / "large", "wb") as file:
+            file.truncate(size)
+        for algorithm in ("md5", "blake3"):
+            peer.send(frame({"op": "get", "path": "large", "algorithm": algorithm}))
+            assert peer.read()["size"] == size
+            for _ in range(size >> 20):
+                peer.payload(1 << 20)
+            assert "digest" in peer.read()
+        alone = running.status("VmHWM")
+        assert alone < 100 * 1024, f"{alone} KiB at most with one transfer"
+        others = [RawPeer(running.where, receive_buffer=8192) for _ in range(20)]
+        for number, other in enumerate(others):
+            if number % 2:
+                other.send(frame({"op": "get", "path": "large", "algorithm": "sha256"}))
+                other.read()
+            else:
+                request = {"op": "put", "path": f"file {number}", "size": size, "algorithm": "md5"}
+                other.send(frame(request, bytes(8 << 20)))
+        more = (running.status("VmHWM") - alone) / len(others)
+        assert more < 2048, f"{more:.0f} KiB for each further transfer"
+        for other in others:
+            other.close()
