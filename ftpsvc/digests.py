@@ -1,6 +1,6 @@
 """Digest algorithms by name, behind one interface.
 
-A digest is lower-case hex; its algorithm is named beside it wherever it is kept or sent (docs/protocol.md section 3).
+A digest is lower-case hex; its algorithm is named beside it wherever it is kept or sent (docs/protocol.md section 5.2).
 """
 
 from __future__ import annotations
