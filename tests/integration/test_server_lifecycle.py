@@ -292,6 +292,17 @@ def test_a_socket_of_a_living_server_and_other_files_are_left_alone(tmp_path: Pa
     assert file.read_bytes() == b"precious"
 
 
+def test_a_server_does_not_take_the_socket_of_the_next_one_away(tmp_path: Path, short_tmp: Path) -> None:
+    url, path = f"ftpsvc+unix://{short_tmp}/s", short_tmp / "s"
+    with server(tmp_path / "one", listen=url) as one:
+        path.unlink()
+        with server(tmp_path / "two", listen=url):
+            assert one.stop() == 0
+            with RawPeer(str(path)) as peer:
+                assert peer.ask("pwd")["status"] == "ok"
+    assert not path.exists()
+
+
 # ---------------------------------------------------------------- stopping
 
 

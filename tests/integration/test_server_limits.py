@@ -3,6 +3,7 @@
 import resource
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,26 @@ def test_c57_a_client_that_reads_nothing_is_given_up(tmp_path: Path) -> None:
         with dial(daemon, receive_buffer=4096) as peer:
             peer.send(frame({"op": "get", "path": "file", "algorithm": "md5"}))
             assert daemon.registry.wait_empty(60)
+
+
+def test_c57_nothing_follows_half_a_message(tmp_path: Path, short_tmp: Path) -> None:
+    """A client that reads nothing is given up in the middle of an answer: not even the reason may come after that."""
+    path = str(short_tmp / "s")
+    deep = "/".join(["d" * 250] * 15)
+    with (
+        embedded(tmp_path / "root", timeouts={"stall": SHORT}, listen=(f"ftpsvc+unix://{path}",)) as daemon,
+        RawPeer(path) as peer,
+    ):
+        assert peer.ask("mkdir", path=deep, parents=True)["created"]
+        answer = peer.ask("cd", path=deep)
+        peer.send(frame({"op": "pwd"}) * 400)
+        assert daemon.registry.wait_empty(60)
+        answers = []
+        with suppress(EOFError, ConnectionResetError):  # a reset: it left requests unread
+            while True:
+                answers.append(peer.read())
+        assert len(answers) < 400
+        assert answers == [answer] * len(answers)
 
 
 def test_c57_a_header_that_dribbles_in_has_one_time_for_all_of_it(tmp_path: Path) -> None:
