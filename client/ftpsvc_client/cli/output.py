@@ -65,6 +65,11 @@ class Output:
         """Says what went wrong."""
         _write(sys.stderr, f"{PROGRAM}: {printable(text)}")
 
+    def new_line(self) -> None:
+        """Leaves the line on which a terminal has shown `^C`."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            sys.stderr.write("\n")
+
     def hint(self, text: str) -> None:
         """Says what to do next."""
         _write(sys.stderr, f"hint: {printable(text)}")

@@ -81,6 +81,7 @@ def guarded(app: App, work: Callable[[], None]) -> int:
         return exits.code_of(error)
     except (KeyboardInterrupt, Terminated) as stop:
         account = app.account() if app.account is not None else None
+        app.out.new_line()
         app.out.error("interrupted" + (f": {account}" if account else ""))
         return exits.TERMINATED if isinstance(stop, Terminated) else exits.INTERRUPTED
     except (BrokenPipeError, NobodyReads):

@@ -12,7 +12,15 @@ from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import AlreadyExists, IsADirectory, NotFound
 from ftpsvc_client.cli import globs
 from ftpsvc_client.cli.app import App, Hints, NobodyReads
-from ftpsvc_client.cli.params import LocalPath, RemotePath, as_unicode, common_options, examples, json_option
+from ftpsvc_client.cli.params import (
+    LocalPath,
+    RemotePath,
+    as_local,
+    as_unicode,
+    common_options,
+    examples,
+    json_option,
+)
 from ftpsvc_client.cli.shown import file_moved, skipped, tree_moved
 from ftpsvc_client.cli.targets import join, name_of_local, name_of_remote, on_disk, on_server
 
@@ -140,6 +148,7 @@ def verify(app: App, paths: tuple[str, ...], recursive: bool) -> None:
     "ok" is a file that still is what was stored. "new" is one that had no record, because it was put there or changed
     by hand: it has one from now on. REMOTE may be a pattern.
     """
+    app.hints = {IsADirectory: "-r verifies all files in it"}
     client = app.client()
     names: list[str] = []
     for source in globs.remote(client, paths, lambda entry: skipped(app.out, entry)):
@@ -190,4 +199,4 @@ def _name_here(path: str) -> str:
     from ftpsvc_client.download import local_name
 
     name = name_of_remote(path)
-    return local_name(name) if name else ""
+    return as_local(local_name(name)) if name else ""
