@@ -215,7 +215,7 @@ class _Holding:
             conn.sendall(bytes(1000))
         self.begun.set()
         assert self.go_on.wait(GUARD)
-        return True
+        raise ConnectionError("the client is gone by now")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

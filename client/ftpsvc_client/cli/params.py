@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -93,16 +92,6 @@ def as_unicode(text: str) -> str:
         except UnicodeError:
             raise InvalidPath(text, "it is not valid Unicode") from None
     return text
-
-
-def as_local(name: str) -> str:
-    """Returns a name from a server as this system's file functions take it: UTF-8 where the locale's encoding ends."""
-    try:
-        os.fsencode(name)
-    except UnicodeEncodeError:
-        if os.name != "nt":
-            return os.fsdecode(name.encode())
-    return name
 
 
 # ---------------------------------------------------------------- options that every command takes

@@ -105,7 +105,7 @@ def guarded(app: App, work: Callable[[], None]) -> int:
 
 def _bug(app: App, error: Exception) -> int:
     app.out.error(f"a fault in ftpsvc itself: {type(error).__name__}: {error}")
-    app.out.hint("please report it (CONTRIBUTING.md says how), with what the same command says under -vv")
+    app.out.hint("please report it to the project, with what the same command says under -vv")
     _traceback(app)
     return exits.FAILED
 

@@ -15,7 +15,6 @@ from ftpsvc_client.cli.app import App, Hints, NobodyReads
 from ftpsvc_client.cli.params import (
     LocalPath,
     RemotePath,
-    as_local,
     as_unicode,
     common_options,
     examples,
@@ -199,4 +198,4 @@ def _name_here(path: str) -> str:
     from ftpsvc_client.download import local_name
 
     name = name_of_remote(path)
-    return as_local(local_name(name)) if name else ""
+    return local_name(name) if name else ""
