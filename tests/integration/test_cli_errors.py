@@ -282,5 +282,5 @@ def test_ctrl_c_while_connecting_is_one_line_too(cli: Cli, silent: str) -> None:
     with Terminal([cli.program, "-v", "--server", silent, "ls"], env=cli.environment()) as terminal:
         terminal.expect("connecting to")
         terminal.send("\x03")
-        assert terminal.rest().strip().splitlines()[-1] == "ftpsvc: interrupted"
+        assert terminal.wait().strip().splitlines()[-1] == "ftpsvc: interrupted"
         assert terminal.code() == 130

@@ -56,7 +56,7 @@ def test_c21_no_name_reaches_a_terminal_unescaped(cli: Cli, arguments: tuple[str
     with raw_server({}, lists(*entries), banner=EVIL, software=EVIL) as (url, _):
         done = cli("--server", url, *arguments)
         with Terminal([cli.program, "--server", url, *arguments], env=cli.environment()) as terminal:
-            terminal.rest()
+            terminal.wait()
     assert done.code in (0, 3)
     assert not DANGEROUS.search(done.out + done.err)
     assert not DANGEROUS.search(terminal.raw.decode().replace("\r\n", "\n"))

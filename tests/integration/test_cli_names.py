@@ -114,7 +114,7 @@ def test_ls_on_a_terminal_lays_names_out_by_their_width(cli: Cli, public: Path) 
     for name in ("a", "一二三四", "dd", "五六", "eeeeeeee", "f"):
         (public / name).write_bytes(b"")
     with Terminal([cli.program, "ls"], env=cli.environment(), columns=40) as terminal:
-        lines = terminal.rest().replace("\r", "").splitlines()
+        lines = terminal.wait().strip().split("\n")
     assert len(lines) == 2
     starts = [
         [width(line[: line.index(name)]) for name in line.split()]
@@ -123,7 +123,7 @@ def test_ls_on_a_terminal_lays_names_out_by_their_width(cli: Cli, public: Path) 
     assert starts[0] == starts[1]
     assert len(starts[0]) == 3
     with Terminal([cli.program, "ls", "-1"], env=cli.environment(), columns=40) as terminal:
-        assert len(terminal.rest().splitlines()) == 6
+        assert len(terminal.wait().split()) == 6
 
 
 # ---------------------------------------------------------------- the directory that is remembered

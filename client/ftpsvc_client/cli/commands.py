@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from ftpsvc_client.cli.params import common_options
+from ftpsvc_client.cli.params import common_options, json_option
 
 _COMMANDS = {
     "put": "transfers",
@@ -60,6 +60,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
+@json_option
 @common_options
 def ftpsvc() -> None:
     """Moves files to and from an ftpsvc server, with digests that both sides compute.
