@@ -78,7 +78,7 @@ lint: $(READY)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(READY)
-	@$(BIN)/python -m tests.helpers.fuzz_messages --seconds $(FUZZ_SECONDS) $(ARGS)
+	@$(BIN)/python -m tests.fuzz.fuzz_messages --seconds $(FUZZ_SECONDS) $(ARGS)
 
 bench: $(BENCH_READY)
 	@$(BIN)/python -m benchmarks $(ARGS)

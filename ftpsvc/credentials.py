@@ -109,6 +109,11 @@ class Credentials:
     name: LoginName
     secret: str
 
+    @property
+    def by_token(self) -> bool:
+        """Whether this is a device, which has logged in to this server before."""
+        return self.name.kind is Kind.TOKEN
+
     @classmethod
     def password(cls, user: str, password: str) -> Self:
         """Returns the credentials of a user who types a password."""

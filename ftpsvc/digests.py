@@ -1,12 +1,10 @@
 """Digest algorithms by name, behind one interface.
 
-A digest is lower-case hex; its algorithm is named beside it wherever it is kept or sent (docs/protocol.md section 3).
+A digest is lower-case hex; its algorithm is named beside it wherever it is kept or sent (docs/protocol.md section 5.2).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Protocol, TypeAlias
 
 from ftpsvc.exceptions import InvalidRequest
@@ -48,6 +46,8 @@ def new(algorithm: str) -> Hasher:
         from blake3 import blake3
 
         return blake3()
+    import hashlib
+
     if algorithm == "sha256":
         return hashlib.sha256()
     if algorithm == "md5":
@@ -65,6 +65,8 @@ def is_digest(text: str, algorithm: str) -> bool:
 
 def equal(one: str, other: str) -> bool:
     """Compares two digests in constant time. Text that is not ASCII is never equal."""
+    import hmac
+
     if not (one.isascii() and other.isascii()):
         return False
     return hmac.compare_digest(one, other)

@@ -11,10 +11,21 @@
 Errors are classes of `ftpsvc.exceptions`.
 """
 
-from ftpsvc.credentials import Credentials
-from ftpsvc_client.client import Client, connect
-from ftpsvc_client.results import Identity, Problem, RemoteEntry, Space, Transfer, TreeReport, Verification
-from ftpsvc_client.watching import Progress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftpsvc.credentials import Credentials
+    from ftpsvc_client.client import Client, connect
+    from ftpsvc_client.results import (
+        Identity,
+        Problem,
+        RemoteEntry,
+        Space,
+        Transfer,
+        TreeReport,
+        Verification,
+    )
+    from ftpsvc_client.watching import Progress
 
 __all__ = [
     "Client",
@@ -29,3 +40,19 @@ __all__ = [
     "Verification",
     "connect",
 ]
+
+_HOMES = {
+    "Client": "ftpsvc_client.client",
+    "Credentials": "ftpsvc.credentials",
+    "Progress": "ftpsvc_client.watching",
+    "connect": "ftpsvc_client.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for (PEP 562): `ftpsvc --help` must not wait for the protocol."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES.get(name, "ftpsvc_client.results")), name)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ftpsvc import digests
 from ftpsvc.addresses import Address
-from ftpsvc.credentials import Credentials, Kind, new_token, token_text
+from ftpsvc.digests import ALGORITHMS
 from ftpsvc.exceptions import (
     ConfigError,
     InvalidPath,
@@ -48,12 +46,14 @@ from ftpsvc.protocol.headers import (
     Whoami,
 )
 from ftpsvc.transport import BufferPool
-from ftpsvc_client import content, listing
+from ftpsvc_client import listing
 from ftpsvc_client.link import Answered, Link, accepted
 from ftpsvc_client.results import Identity, RemoteEntry, Space, Transfer, TreeReport, Verification
 from ftpsvc_client.watching import Progress, Unwatched
 
 if TYPE_CHECKING:
+    from ftpsvc.credentials import Credentials
+    from ftpsvc_client.content import FileSource
     from ftpsvc_client.trust import Trust
 
 DEFAULT_TIMEOUT = 60.0
@@ -140,8 +140,8 @@ class Client:
         directory: str | None,
     ) -> None:
         """Connects; see `connect`."""
-        if algorithm is not None:
-            digests.new(algorithm)
+        if algorithm is not None and algorithm not in ALGORITHMS:
+            raise ConfigError(f"there is no digest algorithm {algorithm!r}, only {', '.join(ALGORITHMS)}")
         self.address = address
         self._credentials = credentials
         self._trust = trust
@@ -202,7 +202,7 @@ class Client:
             timeout=self._timeout,
             pool=self._pool,
             trust=self._trust,
-            by_token=credentials is not None and credentials.name.kind is Kind.TOKEN,
+            by_token=credentials is not None and credentials.by_token,
         )
         try:
             self.greeting: Greeting = link.greeting
@@ -237,6 +237,7 @@ class Client:
             PermissionDenied: The connection is neither TLS nor AF_UNIX.
             AuthenticationFailed: This is a guest.
         """
+        from ftpsvc.credentials import Kind
         from ftpsvc.scram import check_new_password, derive
 
         check_new_password(password)
@@ -254,6 +255,7 @@ class Client:
             PermissionDenied: The connection is neither TLS nor AF_UNIX.
             AuthenticationFailed: This is a guest.
         """
+        from ftpsvc.credentials import Kind, new_token, token_text
         from ftpsvc.scram import derive
 
         secret = new_token()
@@ -300,6 +302,9 @@ class Client:
             DigestMismatch: What arrived is not what was sent; nothing was stored.
             FtpsvcError: Any other refusal, or the connection's end: then it may or may not have been stored.
         """
+        # Imported by the first transfer: most commands (ls, cd, ...) transfer nothing.
+        from ftpsvc_client.content import send
+
         watcher = progress or Unwatched()
         with _opened(source) as (opened, local):
             name = os.path.basename(local) if local is not None else None
@@ -316,7 +321,7 @@ class Client:
                 with self._turn() as link:
                     if not clobber:
                         _need(link, "no-clobber", base=False)
-                    content.send(link, request, opened, watcher, answers.append)
+                    send(link, request, opened, watcher, answers.append)
                     watcher.verifying()
                     link.settle()
                     stored = accepted(answers[0], Stored)
@@ -592,17 +597,21 @@ class _StreamSource:
 @contextlib.contextmanager
 def _opened(
     source: str | os.PathLike[str] | BinaryIO | bytes,
-) -> Iterator[tuple[content.FileSource | _StreamSource, str | None]]:
+) -> Iterator[tuple[FileSource | _StreamSource, str | None]]:
     """Opens what `put` was given and yields it with its local path, None for what has none."""
     if isinstance(source, (str, os.PathLike)):
+        from ftpsvc_client.content import FileSource
+
         path = os.fspath(source)
-        with content.FileSource(path) as file:
+        with FileSource(path) as file:
             yield file, path
     elif isinstance(source, (bytes, bytearray, memoryview)):
         yield _StreamSource(io.BytesIO(source), "the given bytes"), None
     elif source.seekable():
         yield _StreamSource(source, "the given stream"), None
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as copy:
             while data := source.read(1 << 20):
                 copy.write(data)
@@ -628,7 +637,7 @@ def _choose(offered: list[str], wanted: str | None) -> str:
             return wanted
         raise ConfigError(f"the server offers {', '.join(offered)}, not {wanted}")
     for algorithm in offered:
-        if algorithm in digests.ALGORITHMS:
+        if algorithm in ALGORITHMS:
             return algorithm
     raise ConfigError(f"the server offers only digests unknown here: {', '.join(offered)}")
 

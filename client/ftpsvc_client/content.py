@@ -1,6 +1,6 @@
 """One file's content over a link: read, hash and send in one pass, or receive, hash and write in one.
 
-docs/protocol.md section 4 (content): payload, then a trailer with the digest of what was read. A side that cannot
+docs/protocol.md section 5: payload, then a trailer with the digest of what was read. A side that cannot
 finish fills up with zeros and says why in the trailer, so that the connection goes on.
 """
 

@@ -182,4 +182,9 @@ def local_name(name: str) -> str:
     name = check_name(name)
     if os.name == "nt" and (problem := portability_problem(name)) is not None:
         raise InvalidPath(name, problem)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        # A POSIX name is bytes. Where the locale's encoding has none for this one, they are those of UTF-8.
+        return os.fsdecode(name.encode())
     return name

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ftpsvc.addresses import Address
-from ftpsvc.credentials import Credentials, Kind
 from ftpsvc.exceptions import (
     AuthenticationFailed,
     CertificateChanged,
@@ -38,6 +37,7 @@ from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
 
 if TYPE_CHECKING:
+    from ftpsvc.credentials import Credentials
     from ftpsvc_client.trust import Trust
 
 Answer = Callable[[ResponseReceived], None]
@@ -165,7 +165,7 @@ class Link:
         from ftpsvc.scram import ClientLogin
 
         unproved = self._unproved
-        if unproved is not None and credentials.name.kind is not Kind.TOKEN:
+        if unproved is not None and not credentials.by_token:
             self.close()
             raise unproved
         login = ClientLogin(credentials.name, credentials.secret, self.binding)

@@ -43,8 +43,6 @@ from ftpsvc.text import printable
 
 _Model = TypeVar("_Model", bound=Header)
 _ERROR_KEYS = frozenset(ErrorResponse.model_fields)
-_GREETING_KEYS = ("service", "version")
-"""What tells a greeting from other JSON. The model has defaults for them, the wire has not."""
 _MESSAGE_CHARACTERS = 2000
 _REASON_CHARACTERS = 500
 _FIELD_CHARACTERS = 4096
@@ -232,7 +230,7 @@ class Connection:
     def _answer(self, fields: dict[str, Any]) -> GreetingReceived | ResponseReceived | ServerClosing:
         status = fields.get("status")
         if self._in.state is State.GREETING and status != "error":
-            if missing := [key for key in _GREETING_KEYS if key not in fields]:
+            if missing := [key for key in Greeting.always if key not in fields]:
                 raise InvalidHeader(f"the first message is no greeting of an ftpsvc server: no {missing[0]}")
             if "size" in fields:
                 raise InvalidHeader("a greeting has a payload")

@@ -75,6 +75,9 @@ class Window(Header):
 class Greeting(Header):
     """The first message, from the server."""
 
+    always: ClassVar[tuple[str, ...]] = ("service", "version")
+    """Keys that are never left out, though they have defaults here: they tell a greeting from other JSON."""
+
     service: Literal["ftpsvc"] = "ftpsvc"
     version: Annotated[int, Field(ge=1)] = 1
     """Protocol version. A client goes on with any version of at least 1 and uses what the greeting announces."""

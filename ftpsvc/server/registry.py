@@ -261,15 +261,21 @@ class Registry:
         """Returns the seat that `admit` gave."""
         return self._seats[sock]
 
-    def release(self, sock: socket.socket) -> None:
-        """Takes a seat back. Called by the connection's thread as the last thing it does, or where none was started."""
+    def release(self, sock: socket.socket, thread: threading.Thread | None) -> None:
+        """Takes a seat back.
+
+        Args:
+            sock: Whose seat it is.
+            thread: The thread of the connection, which calls this as the last thing it does; None if it has none.
+        """
         with self.lock:
             seat = self._seats.pop(sock, None)
             if seat is None:
                 return
             if not seat.dismissed:
                 self._leave(seat)
-            self._ended.append(threading.current_thread())
+            if thread is not None:
+                self._ended.append(thread)
             if not self._seats:
                 self._empty.notify_all()
 
@@ -296,5 +302,4 @@ class Registry:
         with self.lock:
             ended, self._ended = self._ended, []
         for thread in ended:
-            if thread is not threading.current_thread():
-                thread.join()
+            thread.join()

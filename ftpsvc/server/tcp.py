@@ -213,7 +213,7 @@ class Listener(socketserver.ThreadingTCPServer):
             super().process_request(request, client_address)
         except RuntimeError as error:  # the system gives no more threads
             log.event(_log, logging.WARNING, "no-thread", reason=str(error))
-            self.context.registry.release(request)
+            self.context.registry.release(request, None)
             _say_busy(request, Busy("", "the server has no thread left for another connection"))
             self.shutdown_request(request)
 
@@ -222,7 +222,7 @@ class Listener(socketserver.ThreadingTCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.context.registry.release(request)
+            self.context.registry.release(request, threading.current_thread())
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Logs what went wrong in the accept loop or in a handler; socketserver would print it."""

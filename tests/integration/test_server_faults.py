@@ -1,4 +1,4 @@
-"""Faults of our own: a backend that breaks in ways that its contract does not allow."""
+"""Storages that tests need: some that break, also in ways that their contract does not allow, and two at once."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -8,16 +8,21 @@ import pytest
 
 from ftpsvc.addresses import Address
 from ftpsvc.exceptions import NoSpace, ReadFailed, Unavailable
-from ftpsvc.paths import RemotePath
+from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.config import Limits, Settings
 from ftpsvc.server.conversation import Context
 from ftpsvc.server.guests import Guests
+from ftpsvc.server.namespace import Mount, Namespace
+from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry
+from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.tcp import listen
 from ftpsvc.storage.base import Digest, Entry, Reader, Storage, Upload
 from ftpsvc.storage.memory import MemoryStorage
 from ftpsvc.transport import BufferPool
 from tests.helpers.raw_peer import RawPeer, frame
+
+ROOM = 2 << 20
 
 
 class _Reader(Reader):
@@ -76,22 +81,25 @@ class Broken(MemoryStorage):
             raise Unavailable(str(path), "the server's disk failed")
         upload = super().create(path, size, **options)  # type: ignore[arg-type]  # handed on as they came
         if path.name == "full":
-            return _FullUpload(upload)
+            return _FullUpload(upload, ROOM)
+        if path.name == "full at once":
+            return _FullUpload(upload, 0)
         return upload
 
 
 class _FullUpload(Upload):
     """An upload that finds the disk full after a while."""
 
-    def __init__(self, upload: Upload) -> None:
+    def __init__(self, upload: Upload, room: int) -> None:
         self.path = upload.path
         self.written = 0
         self._upload = upload
+        self._room = room
 
     def write(self, data: object) -> None:
         assert isinstance(data, memoryview)
         self.written += len(data)
-        if self.written > 2 << 20:
+        if self.written > self._room:
             raise NoSpace(str(self.path))
         self._upload.write(data)
 
@@ -103,10 +111,12 @@ class _FullUpload(Upload):
 
 
 @contextmanager
-def serving(storage: Storage, **limits: int) -> Iterator[tuple[str, int]]:
-    settings = Settings(limits=Limits(**limits))
+def serving(
+    storage: Storage, *, guests: Guests | None = None, drain: int = 64 << 20
+) -> Iterator[tuple[str, int]]:
+    settings = Settings(limits=Limits(drain=drain))
     registry = Registry(100, 100)
-    context = Context(settings, registry, BufferPool(), Guests("write", storage))
+    context = Context(settings, registry, BufferPool(), guests or Guests("write", storage))
     (listener,), _ = listen((Address.parse("ftpsvc+tcp://127.0.0.1:0", listening=True),), context)
     listener.start()
     try:
@@ -159,17 +169,54 @@ def test_c46_c54_a_disk_that_fails_in_mid_read_is_told_in_the_trailer(name: str,
 
 
 @pytest.mark.parametrize("size", [1000, 100_000, 5 << 20])
-@pytest.mark.parametrize("name", ["full", "unavailable"])
+@pytest.mark.parametrize("name", ["full", "full at once", "unavailable"])
 def test_c10_c54_a_disk_that_fails_in_mid_put(name: str, size: int) -> None:
     storage = Broken()
     with serving(storage) as where, RawPeer(where) as peer:
         answer = peer.put(name, bytes(size))
-        if name == "full" and size < 2 << 20:
+        if name == "full" and size < ROOM:
             assert answer["status"] == "ok"
         else:
-            expected = "no-space" if name == "full" else "unavailable"
+            expected = "unavailable" if name == "unavailable" else "no-space"
             assert (answer["code"], answer["retry"], answer["fatal"]) == (expected, True, False)
             assert peer.ls() == []
         assert peer.put("next", b"served")["status"] == "ok"
         peer.send(frame({"op": "quit"}))
         assert peer.read() == {"status": "ok"}
+
+
+class _TwoMounts(Guests):
+    """Sees a home of its own, and papers in it that are kept elsewhere, as users will."""
+
+    def __init__(self, home: Storage, papers: Storage) -> None:
+        super().__init__("write", home)
+        mounts = [
+            Mount(ROOT, home, writable=True),
+            Mount(RemotePath(("course", "papers")), papers, writable=True),
+        ]
+        self._two = Namespace(mounts)
+
+    def open_session(self, number: int, peer: Peer, *, on_every_address: bool) -> Session:
+        return Session(number, peer.shown, Rights.WRITE, self._two)
+
+
+def test_c33_mount_points_stay_and_nothing_is_moved_across_them() -> None:
+    home, papers = MemoryStorage(), MemoryStorage()
+    home.make_directory(RemotePath(("course", "notes")), parents=True)
+    with serving(home, guests=_TwoMounts(home, papers)) as where, RawPeer(where) as peer:
+        assert peer.put("/course/papers/1", b"paper")["path"] == "/course/papers/1"
+        assert papers.stat(RemotePath(("1",))).size == 5
+        for path in ("/", "/course", "/course/papers", "course/papers/1/.."):
+            assert peer.ask("rm", path=path, recursive=True)["code"] == "permission-denied"
+            assert peer.ask("mv", path=path, to="/elsewhere")["code"] == "permission-denied"
+            assert peer.ask("mv", path="/course/notes", to=path)["code"] == "permission-denied"
+        assert peer.ask("mv", path="/course/papers/1", to="/1")["code"] == "permission-denied"
+        assert peer.ask("mv", path="/course/papers/1", to="/course/papers/2")["path"] == "/course/papers/2"
+        assert peer.ask("mkdir", path="/course/papers")["code"] == "already-exists"
+        assert peer.ask("mkdir", path="/course/papers", parents=True)["created"] is False
+        assert peer.ask("cd", path="/course/papers")["path"] == "/course/papers"
+        assert (
+            peer.ask("stat", path="3")["path"] == "/course/papers/3"
+        )  # of the error: as the client knows it
+        assert peer.ask("rm", path="2")["removed"] == 1
+        assert peer.ask("cd", path="../notes")["path"] == "/course/notes"

@@ -1,5 +1,6 @@
 """Starting, stopping, dying and starting again, with real processes and real signals."""
 
+import errno
 import json
 import os
 import signal
@@ -8,14 +9,18 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ftpsvc
+from ftpsvc.exceptions import ConfigError
+from ftpsvc.server import tcp
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, ServerProcess, server
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
+from tests.integration.test_server_framing import NOT_A_HEADER
 
 PUT = {"op": "put", "path": "file", "size": 2_000_000, "algorithm": "md5"}
 
@@ -136,6 +141,43 @@ def test_ipv6_and_ipv4_wildcards_share_a_port(tmp_path: Path) -> None:
                 assert peer.ask("pwd")["status"] == "ok"
 
 
+def test_a_machine_without_ipv6_falls_back_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such machine is at hand: its answer, EAFNOSUPPORT, is all that is made up here."""
+
+    class WithoutIpv6(tcp.Listener):
+        def __init__(self, family: socket.AddressFamily, *arguments: Any, **options: Any) -> None:
+            if family is socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, *arguments, **options)
+
+    monkeypatch.setattr(tcp, "Listener", WithoutIpv6)
+    with embedded(tmp_path / "root", listen=("ftpsvc+tcp://[::]:0",)) as daemon:
+        assert daemon.addresses[0].host == "0.0.0.0"
+        assert "no IPv6" in daemon.notes[0]
+        with RawPeer(("127.0.0.1", daemon.addresses[0].port)) as peer:
+            assert peer.ask("pwd")["status"] == "ok"
+    with (
+        pytest.raises(ConfigError, match="cannot listen on"),
+        embedded(tmp_path / "root", listen=("ftpsvc+tcp://127.0.0.1:0", "ftpsvc+tcp://[::1]:0")),
+    ):
+        pass
+
+
+def test_hostile_headers_in_threads_with_small_stacks(tmp_path: Path) -> None:
+    with server(tmp_path / "root") as running:
+        for header in NOT_A_HEADER:
+            with RawPeer(running.where) as peer:
+                peer.send(frame(header))
+                assert peer.read()["code"] == "invalid-header"
+        with RawPeer(running.where) as peer:
+            peer.put("file", bytes(8 << 20))
+            assert peer.ask("verify", path="file")["status"] == "ok"
+            peer.send(frame({"op": "get", "path": "file", "algorithm": "blake3"}))
+            assert peer.payload(peer.read()["size"]) == bytes(8 << 20)
+
+
 def test_c58_a_port_that_is_taken(tmp_path: Path) -> None:
     with server(tmp_path / "a") as running:
         done = run("--root", str(tmp_path / "b"), "--guest", "read", "--listen", running.url)
@@ -249,6 +291,17 @@ def test_a_socket_of_a_living_server_and_other_files_are_left_alone(tmp_path: Pa
         with RawPeer(str(path)) as peer:
             assert peer.ask("pwd")["status"] == "ok"
     assert file.read_bytes() == b"precious"
+
+
+def test_a_server_does_not_take_the_socket_of_the_next_one_away(tmp_path: Path, short_tmp: Path) -> None:
+    url, path = f"ftpsvc+unix://{short_tmp}/s", short_tmp / "s"
+    with server(tmp_path / "one", listen=url) as one:
+        path.unlink()
+        with server(tmp_path / "two", listen=url):
+            assert one.stop() == 0
+            with RawPeer(str(path)) as peer:
+                assert peer.ask("pwd")["status"] == "ok"
+    assert not path.exists()
 
 
 # ---------------------------------------------------------------- stopping

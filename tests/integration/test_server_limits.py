@@ -3,6 +3,7 @@
 import resource
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,26 @@ def test_c57_a_client_that_reads_nothing_is_given_up(tmp_path: Path) -> None:
             assert daemon.registry.wait_empty(60)
 
 
+def test_c57_nothing_follows_half_a_message(tmp_path: Path, short_tmp: Path) -> None:
+    """A client that reads nothing is given up in the middle of an answer: not even the reason may come after that."""
+    path = str(short_tmp / "s")
+    deep = "/".join(["d" * 250] * 15)
+    with (
+        embedded(tmp_path / "root", timeouts={"stall": SHORT}, listen=(f"ftpsvc+unix://{path}",)) as daemon,
+        RawPeer(path) as peer,
+    ):
+        assert peer.ask("mkdir", path=deep, parents=True)["created"]
+        answer = peer.ask("cd", path=deep)
+        peer.send(frame({"op": "pwd"}) * 400)
+        assert daemon.registry.wait_empty(60)
+        answers = []
+        with suppress(EOFError, ConnectionResetError):  # a reset: it left requests unread
+            while True:
+                answers.append(peer.read())
+        assert len(answers) < 400
+        assert answers == [answer] * len(answers)
+
+
 def test_c57_a_header_that_dribbles_in_has_one_time_for_all_of_it(tmp_path: Path) -> None:
     with embedded(tmp_path / "root", timeouts={"header": 1.0, "idle": LONG}) as daemon, dial(daemon) as peer:
         pause = threading.Event()
@@ -251,3 +272,37 @@ def test_idle_connections_cost_little(tmp_path: Path) -> None:
         assert each < 150, f"{each:.0f} KiB for each idle connection"
         for peer in peers:
             peer.close()
+
+
+@pytest.mark.timeout(600)
+def test_c52_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    size = count(192 << 20, 4 << 30)
+    piece = bytes(1 << 20)
+    with server(tmp_path / "root", "--durability", "relaxed") as running, RawPeer(running.where) as peer:
+        peer.send(frame({"op": "put", "path": "large", "size": size, "algorithm": "md5"}))
+        for _ in range(size >> 20):
+            peer.send(piece)
+        peer.send(frame({"digest": "0" * 32}))  # wrong: what it costs is the same
+        assert peer.read()["code"] == "digest-mismatch"
+        with open(running.public / "large", "wb") as file:
+            file.truncate(size)
+        for algorithm in ("md5", "blake3"):
+            peer.send(frame({"op": "get", "path": "large", "algorithm": algorithm}))
+            assert peer.read()["size"] == size
+            for _ in range(size >> 20):
+                peer.payload(1 << 20)
+            assert "digest" in peer.read()
+        alone = running.status("VmHWM")
+        assert alone < 100 * 1024, f"{alone} KiB at most with one transfer"
+        others = [RawPeer(running.where, receive_buffer=8192) for _ in range(20)]
+        for number, other in enumerate(others):
+            if number % 2:
+                other.send(frame({"op": "get", "path": "large", "algorithm": "sha256"}))
+                other.read()
+            else:
+                request = {"op": "put", "path": f"file {number}", "size": size, "algorithm": "md5"}
+                other.send(frame(request, bytes(8 << 20)))
+        more = (running.status("VmHWM") - alone) / len(others)
+        assert more < 2048, f"{more:.0f} KiB for each further transfer"
+        for other in others:
+            other.close()

@@ -111,6 +111,17 @@ def test_a_file_put_there_by_hand_is_served(peer: RawPeer, public: Path) -> None
     assert peer.get("by-hand", offset=1 << 20, prefix=data[: 1 << 20])[0] == data[1 << 20 :]
 
 
+def test_a_digest_that_was_computed_once_is_on_record(peer: RawPeer, public: Path) -> None:
+    (public / "by-hand").write_bytes(b"by hand")
+    os.utime(public / "by-hand", ns=(1_600_000_000_000_000_000,) * 2)
+    assert "digest" not in peer.ask("stat", path="by-hand")["entry"]
+    peer.get("by-hand", "md5")
+    assert peer.ask("stat", path="by-hand")["entry"]["algorithm"] == "md5"
+    # What is on record stays: it is what tells bits that rotted from bits that were sent.
+    peer.get("by-hand", "sha256")
+    assert peer.ask("stat", path="by-hand")["entry"]["algorithm"] == "md5"
+
+
 def test_get_from_an_offset(peer: RawPeer) -> None:
     data = os.urandom(300_000)
     version = peer.put("file", data)["version"]

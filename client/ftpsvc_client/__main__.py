@@ -1,0 +1,5 @@
+"""`python -m ftpsvc_client` is `ftpsvc`."""
+
+from ftpsvc_client.cli import main
+
+main()

@@ -1,0 +1,55 @@
+"""The complete conversations of docs/protocol.md, played to a real server, byte by byte as they stand there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.daemon import server
+from tests.helpers.examples import Example, Message, load
+from tests.helpers.raw_peer import RawPeer
+
+
+@pytest.mark.parametrize("example", load(), ids=lambda example: example.name)
+def test_a_real_server_answers_as_the_page_says(example: Example, tmp_path: Path) -> None:
+    with server(tmp_path / "root") as daemon, RawPeer(daemon.where, greeted=False) as peer:
+        for message in example.messages:
+            if message.sender == "C":
+                peer.send(message.data)
+                continue
+            header = peer.read()
+            payload = peer.payload(header.get("size", 0))
+            compare(message, header, payload)
+        assert peer.at_end(), "the server says more than the page"
+
+
+def compare(expected: Message, header: dict[str, Any], payload: bytes) -> None:
+    """A real server may say more than the page, and greets with what it has; it must not say anything else."""
+    if "service" in expected.header:
+        assert header["service"] == expected.header["service"]
+        assert header["version"] == expected.header["version"]
+        assert set(header["algorithms"]) >= set(expected.header["algorithms"])
+        assert set(header["features"]) >= set(expected.header.get("features", ()))
+        assert header["limits"]["window"] >= expected.header.get("limits", {}).get("window", 1)
+        return
+    lines = "size" in expected.header and "file_size" not in expected.header
+    assert includes(header, {key: value for key, value in expected.header.items() if key != "size"})
+    if not lines:
+        assert header.get("size") == expected.header.get("size")
+        assert payload == expected.payload
+        return
+    entries, listed = (list(map(json.loads, data.splitlines())) for data in (expected.payload, payload))
+    assert len(listed) == len(entries)
+    assert all(includes(one, other) for one, other in zip(listed, entries, strict=True))
+
+
+def includes(found: Any, expected: Any) -> bool:
+    """Whether everything that is expected is there, at every level."""
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and all(
+            key in found and includes(found[key], value) for key, value in expected.items()
+        )
+    return bool(found == expected)
