@@ -56,7 +56,7 @@ class Throttle:
         self._records: dict[tuple[str, str], _Record] = {}
         self._lock = threading.Lock()
 
-    def begin(self, name: str, address: str) -> Attempt:
+    def begin(self, name: str, address: str, *, guessable: bool = True) -> Attempt:
         """Registers a log-in that is about to be decided.
 
         It counts as failed until it is known to have succeeded, so that many at once slow each other down.
@@ -64,6 +64,8 @@ class Throttle:
         Args:
             name: The SCRAM name that the client claims; an unknown one is slowed like a known one.
             address: The peer's IP address; anything else (AF_UNIX) is one place of its own.
+            guessable: Whether the secret is one that people choose. Of one with 80 random bits nobody guesses one more
+                by trying in parallel, and whoever has it may log in any number of times at once.
 
         Returns:
             The attempt, to be used as a context manager; its `delay` is to be waited for before the client's proof is
@@ -81,9 +83,9 @@ class Throttle:
                 record = self._records[key] = _Record()
             elif not record.waiting and now - record.last > FORGET:
                 record.failures = 0
-            if record.waiting >= MAX_WAITING:
+            if guessable and record.waiting >= MAX_WAITING:
                 raise Busy("", "too many log-ins as this user from this address at once", MAX_WAITING)
-            count = record.failures + record.waiting
+            count = record.failures + (record.waiting if guessable else 0)
             record.waiting += 1
             record.last = now
         # The exponent is bounded before it is used: 2.0 ** 2000 is an error.

@@ -162,8 +162,11 @@ class Audit:
             with self._lock:
                 if self._held:
                     self._write()
-                descriptor = os.dup(self._fd) if self._unsynced and self._durable and self._fd >= 0 else -1
-                self._unsynced = False
+                descriptor = -1
+                if self._unsynced and self._durable:
+                    with suppress(OSError):  # no descriptor left: the next time, then
+                        descriptor = os.dup(self._fd)
+                        self._unsynced = False
             if descriptor >= 0:
                 # Without the lock: whoever records meanwhile does not wait for the disk.
                 with suppress(OSError):
@@ -188,6 +191,8 @@ class Audit:
         if self._torn:
             data = b"\n" + data
         try:
+            if self._fd < 0:
+                self._open()
             if self._size and self._size + len(data) > self._file_size:
                 self._rotate()
             _append(self._fd, data)

@@ -90,7 +90,8 @@ class Logins:
         if login is None or login.claimed is None:
             raise InvalidRequest("auth: a log-in begins with its mechanism")
         exchange.about["claimed"] = str(login.claimed)
-        with self._throttle.begin(str(login.claimed), session.address) as attempt:
+        guessable = login.claimed.kind is Kind.PASSWORD
+        with self._throttle.begin(str(login.claimed), session.address, guessable=guessable) as attempt:
             exchange.pause(attempt.delay)
             try:
                 data = login.step(request.data)

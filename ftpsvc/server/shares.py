@@ -167,7 +167,8 @@ class Shares:
         ]
         for name in idle:
             del self._users[name]
-        self._forget_at = max(_USERS_KEPT, 2 * len(self._users))  # looking all through again has to be worth it
+        # Looking all of them through again has to be worth it.
+        self._forget_at = max(_USERS_KEPT, 2 * len(self._users))
 
 
 class Turn:

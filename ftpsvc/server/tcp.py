@@ -196,14 +196,16 @@ class Listener(socketserver.ThreadingTCPServer):
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Gives the connection a seat, or says busy; socketserver closes it in the second case."""
         try:
-            self.context.registry.admit(request, peer_of(request, client_address).group)
-        except Busy as busy:
-            log.event(_log, logging.INFO, "turned-away", peer=str(client_address), reason=str(busy))
-            if self.context.audit is not None:
-                trail.turned_away(self.context.audit, str(client_address), str(busy))
-            _say_busy(request, busy)
-            return False
+            peer = peer_of(request, client_address)
         except OSError:
+            return False
+        try:
+            self.context.registry.admit(request, peer.group)
+        except Busy as busy:
+            log.event(_log, logging.INFO, "turned-away", peer=peer.shown, reason=str(busy))
+            if self.context.audit is not None:
+                trail.turned_away(self.context.audit, peer.address, str(busy))
+            _say_busy(request, busy)
             return False
         return True
 

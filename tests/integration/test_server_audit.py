@@ -142,6 +142,7 @@ def test_clients_that_got_no_seat_are_there_one_a_second(root: Path) -> None:
     found = events(root, event="turned-away")
     assert 1 <= len(found) < 50
     assert found[0]["result"] == "busy"
+    assert found[0]["address"] == "127.0.0.1"
     assert "all 1 connections" in found[0]["reason"]
 
 

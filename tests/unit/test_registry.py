@@ -55,7 +55,7 @@ def test_c56_one_more_of_a_user_is_refused_and_nobody_else(crowds: list[Crowd]) 
     crowd.come(user="bob")
     seat.take_for("bob")  # it is still a seat, and may become somebody else's
     other, _, _ = crowd.come()
-    crowd.registry.release(first)
+    crowd.registry.release(first, None)
     other.take_for("alice")
 
 
@@ -94,7 +94,7 @@ def test_a_stranger_who_had_his_time_makes_room(crowds: list[Crowd]) -> None:
     assert not lone.dismissed
     assert not newcomer.dismissed
     lone_end.sendall(b"x")
-    crowd.registry.release(many[0][1])  # its thread finds out, and leaves: nothing is counted twice
+    crowd.registry.release(many[0][1], None)  # its thread finds out, and leaves: nothing is counted twice
     crowd.come("a newcomer")
     assert [seat.dismissed for seat, _, _ in many] == [True, True, False]
 
@@ -134,9 +134,9 @@ def test_counts_come_back_to_nothing(crowds: list[Crowd]) -> None:
         except Busy:
             pass
         if turn % 2 and registry._seats:
-            registry.release(next(iter(registry._seats)))
+            registry.release(next(iter(registry._seats)), None)
     for sock in list(registry._seats):
-        registry.release(sock)
+        registry.release(sock, None)
     assert len(registry) == registry._taken == registry._strangers_taken == 0
     assert not registry._groups
     assert not registry._users

@@ -135,3 +135,13 @@ def test_many_threads_leave_nothing_behind() -> None:
     with slowed.begin("alice", "192.0.2.1") as attempt:
         attempt.succeed()
     assert len(slowed) == 0
+
+
+def test_a_secret_that_nobody_guesses_may_be_used_in_parallel() -> None:
+    """A token used by twenty transfers at once: no delay and no busy, though failures still count."""
+    slowed = Throttle(Clock())
+    attempts = [slowed.begin("alice#t:ID", "10.0.0.1", guessable=False) for _ in range(20)]
+    assert {attempt.delay for attempt in attempts} == {0.0}
+    for attempt in attempts:
+        attempt.end()
+    assert slowed.begin("alice#t:ID", "10.0.0.1", guessable=False).delay == MAX_DELAY
