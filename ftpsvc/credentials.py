@@ -1,7 +1,7 @@
 """What somebody logs in with: three kinds of secret, the names they go by in SCRAM, and what a server keeps of them.
 
 Both sides use this module; nothing here computes anything expensive or imports a library. Source: docs/protocol.md
-section 6 (identity), RFC 5802 and RFC 7677 for the verifier.
+section 11 (log-in), RFC 5802 and RFC 7677 for the verifier.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The server's half of a log-in: SCRAM-SHA-256 or -PLUS, without I/O (RFC 5802, docs/protocol.md section 6)."""
+"""The server's half of a log-in: SCRAM-SHA-256 or -PLUS, without I/O (RFC 5802, docs/protocol.md section 11)."""
 
 from __future__ import annotations
 

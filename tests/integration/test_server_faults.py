@@ -15,7 +15,7 @@ from ftpsvc.server.guests import Guests
 from ftpsvc.server.namespace import Mount, Namespace
 from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry
-from ftpsvc.server.session import Rights, Session
+from ftpsvc.server.session import Session
 from ftpsvc.server.tcp import listen
 from ftpsvc.storage.base import Digest, Entry, Reader, Storage, Upload
 from ftpsvc.storage.memory import MemoryStorage
@@ -196,8 +196,12 @@ class _TwoMounts(Guests):
         ]
         self._two = Namespace(mounts)
 
-    def open_session(self, number: int, peer: Peer, *, on_every_address: bool) -> Session:
-        return Session(number, peer.shown, Rights.WRITE, self._two)
+    def open_session(
+        self, number: int, peer: Peer, *, on_every_address: bool, binding: bytes | None = None
+    ) -> Session:
+        session = super().open_session(number, peer, on_every_address=on_every_address, binding=binding)
+        session.namespace = self._two
+        return session
 
 
 def test_c33_mount_points_stay_and_nothing_is_moved_across_them() -> None:

@@ -17,7 +17,7 @@ from ftpsvc.protocol import headers, limits
 from ftpsvc.protocol.headers import REQUESTS, Header
 from ftpsvc.protocol.schema import document
 from ftpsvc.protocol.state import TRANSITIONS, State
-from ftpsvc.server.service import FEATURES
+from ftpsvc.server.service import ACCOUNT_FEATURES, FEATURES
 from tests.helpers.wire import message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +133,7 @@ def test_every_operation_has_its_section() -> None:
     for op, request in REQUESTS.items():
         text = section(documented[op])
         assert f"<!-- fields: {request.__name__} -->" in text
-        if op not in ("pwd", "mv"):  # answered as cd
+        if op not in ("pwd", "mv", "set-password"):  # answered as cd, and as quit
             assert f"<!-- fields: {request.answer.__name__} -->" in text
         assert ("followed by content" in text) is (request.content or request.content_answer)
         assert ("followed by lines" in text) is (request.payload_answer and not request.content_answer)
@@ -141,9 +141,9 @@ def test_every_operation_has_its_section() -> None:
 
 def test_the_table_of_operations_says_which_are_base() -> None:
     rows = table_after("## 6 Operations\n")
-    assert [re.findall(r"\w+", row[0])[0] for row in rows] == list(REQUESTS)
+    assert [re.findall(r"[\w-]+", row[0])[0] for row in rows] == list(REQUESTS)
     for link, _, base, feature in rows:
-        op = re.findall(r"\w+", link)[0]
+        op = re.findall(r"[\w-]+", link)[0]
         assert (base == "yes") is REQUESTS[op].base
         assert feature.strip("`") == ("" if REQUESTS[op].base else op)
 
@@ -151,7 +151,7 @@ def test_the_table_of_operations_says_which_are_base() -> None:
 def test_the_features_are_those_that_the_server_announces() -> None:
     options = [row[0].strip("`") for row in table_after("and of these options:\n")]
     operations = [op for op, request in REQUESTS.items() if not request.base]
-    assert sorted(options + operations) == sorted(FEATURES)
+    assert sorted(options + operations) == sorted(FEATURES + ACCOUNT_FEATURES)
 
 
 def test_the_table_of_errors_is_the_table_of_the_code() -> None:
@@ -210,7 +210,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
 
 def test_reserved_operations_are_not_taken() -> None:
     reserved = {
-        op for row in table_after("## 11 Reserved operations\n") for op in re.findall(r"`([\w-]+)`", row[0])
+        op for row in table_after("## 12 Reserved operations\n") for op in re.findall(r"`([\w-]+)`", row[0])
     }
     assert reserved
     assert reserved.isdisjoint(REQUESTS)
@@ -246,7 +246,7 @@ def test_what_is_cited_exists() -> None:
 
 
 def test_sections_that_the_page_refers_to_exist() -> None:
-    for number in re.findall(r"[Ss]ections? (\d+(?:\.\d+)?)", PAGE.replace("RFC 1122, section", "")):
+    for number in re.findall(r"[Ss]ections? (\d+(?:\.\d+)?)", re.sub(r"RFC \d+,?\s+section", "", PAGE)):
         assert number in HEADINGS
     anchors = {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

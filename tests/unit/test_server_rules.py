@@ -87,7 +87,8 @@ def test_without_mounts_nothing_is_there() -> None:
 
 
 def peer(host: str, *, reached: str = "ftpsvc+tcp://192.0.2.5:9021") -> Peer:
-    return Peer(f"{host}:4711", host, local=host == "127.0.0.1", reached=reached)
+    shown, local = f"{host}:4711", host == "127.0.0.1"
+    return Peer(shown, host, host, local=local, private=False, reached=reached)
 
 
 @pytest.mark.parametrize("may", ["read", "write"])
@@ -97,8 +98,13 @@ def test_guests_off_loopback_need_a_named_address(home: Storage, may: str) -> No
         session = guests.open_session(1, peer(host), on_every_address=on_every_address)
         assert session.rights is Rights(may)
         assert session.reading("/").mount.writable is (may == "write")
-    with pytest.raises(PermissionDenied, match=r"--listen ftpsvc\+tcp://192.0.2.5:9021"):
-        guests.open_session(1, peer("192.0.2.9"), on_every_address=True)
+    elsewhere = guests.open_session(1, peer("192.0.2.9"), on_every_address=True)
+    assert elsewhere.rights is Rights.NONE
+    for writes in (False, True):
+        with pytest.raises(PermissionDenied, match=r"--listen ftpsvc\+tcp://192.0.2.5:9021"):
+            elsewhere.check(writes=writes)
+    with pytest.raises(NotFound):
+        elsewhere.reading("/")
 
 
 def test_no_guests_see_nothing(home: Storage) -> None:

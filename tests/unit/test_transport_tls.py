@@ -5,6 +5,7 @@ import hashlib
 import os
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -21,8 +22,16 @@ from ftpsvc.protocol.connection import (
 from ftpsvc.protocol.headers import Content, Get, Located, Ls, Put, Pwd, Stored
 from ftpsvc.protocol.state import Role
 from ftpsvc.transport import BufferPool, Channel
-from tests.helpers.certs import tiny_tls_pair, tls_pair, tls_pair_with_tickets
-from tests.helpers.channels import DIGEST, GREETING, LONG, SHORT, Pair, channels
+from tests.helpers.certs import (
+    client_context,
+    context_of,
+    make,
+    tiny_tls_pair,
+    tls_pair,
+    tls_pair_with_tickets,
+)
+from tests.helpers.channels import DIGEST, GREETING, LONG, SHORT, Pair, channels, tcp_pair
+from tests.helpers.raw_peer import frame
 
 PAIRS = pytest.mark.parametrize(
     "pair", [tls_pair, tiny_tls_pair, tls_pair_with_tickets], ids=lambda pair: pair.__name__
@@ -144,20 +153,70 @@ def test_requests_behind_an_unread_payload_wait_without_blocking() -> None:
                 assert isinstance(client.receive_event(LONG, "an answer"), ResponseReceived)
 
 
-def test_a_ticket_is_no_answer_to_wait_for() -> None:
-    """Poll says that there is something to read, and it is TLS's own: an upload must go on."""
-    with channels(tls_pair_with_tickets, greeted=False) as (client, server):
-        server.queue(server.connection.send_greeting(GREETING))
-        server.flush()
+@pytest.mark.parametrize("unanswered", [1, 2])
+def test_half_a_record_is_no_answer_to_wait_for(unanswered: int) -> None:
+    """Poll says that there is something to read, and it is not enough to make a byte of: an upload must go on."""
+    with tcp_pair_of(client_context()) as (ours, theirs, server):
+        client = Channel(ours, Connection(Role.CLIENT), stall=LONG, header=LONG)
+        theirs.sendall(server.write(frame({"service": "ftpsvc", "version": 1, "algorithms": ["md5"]})))
         assert isinstance(client.receive_event(LONG, "the greeting"), GreetingReceived)
+        for _ in range(unanswered - 1):
+            client.queue(client.connection.send_request(Pwd()))
         client.queue(client.connection.send_request(Put(path="/f", size=600_000, algorithm="md5")))
-
-        def serve() -> None:
-            assert isinstance(server.receive_event(LONG, "a request"), RequestReceived)
-            assert sum(len(piece) for piece in server.payload(BufferPool())) == 600_000
-
-        with in_thread(serve):
+        record = server.write(
+            frame({"status": "error", "code": "busy", "message": "later", "path": "/f"}) * unanswered
+        )
+        theirs.sendall(record[: len(record) // 2])
+        with in_thread(lambda: drain(theirs, 600_000)):
             client.send_payload(memoryview(bytes(600_000)))
+        theirs.sendall(record[len(record) // 2 :])
+        for _ in range(unanswered):
+            assert isinstance(client.receive_event(LONG, "an answer"), ResponseReceived)
+        client.close()
+
+
+def drain(sock: socket.socket, count: int) -> None:
+    """Takes at least so many bytes."""
+    while count > 0:
+        count -= len(sock.recv(65536))
+
+
+class Records:
+    """The server's end of TLS without a socket: the test sends its records, in such pieces as it likes."""
+
+    def __init__(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = context_of(make())
+        context.num_tickets = 0
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+
+    def write(self, data: bytes) -> bytes:
+        """The record that carries `data`."""
+        self.tls.write(data)
+        return self.outgoing.read()
+
+
+@contextlib.contextmanager
+def tcp_pair_of(context: ssl.SSLContext) -> Iterator[tuple[ssl.SSLSocket, socket.socket, Records]]:
+    """The client's TLS socket, the bare socket at the other end, and the TLS that belongs to it, shaken hands."""
+    bare, theirs = tcp_pair()
+    server = Records()
+    with theirs:
+        bare.setblocking(False)
+        with context.wrap_socket(bare, do_handshake_on_connect=False) as ours:
+            while True:
+                try:
+                    ours.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    server.incoming.write(theirs.recv(65536))
+                    with contextlib.suppress(ssl.SSLWantReadError):
+                        server.tls.do_handshake()
+                    theirs.sendall(server.outgoing.read())
+            server.incoming.write(theirs.recv(65536))
+            server.tls.do_handshake()
+            ours.setblocking(True)
+            yield ours, theirs, server
 
 
 # ---------------------------------------------------------------- the end
