@@ -96,7 +96,7 @@ class Audit:
                 raise
         except BlockingIOError:
             raise ConfigError(
-                f"another ftpsvc-server writes the audit of {root}",
+                f"another ftpsvc-server serves {root}",
                 hint="stop that one first, or use another root",
             ) from None
         except OSError as error:

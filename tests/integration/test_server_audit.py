@@ -226,7 +226,7 @@ def test_half_a_line_at_the_end_spoils_nothing(root: Path, torn: bytes) -> None:
 def test_one_daemon_at_a_time_and_commands_beside_it(root: Path) -> None:
     (root / ".ftpsvc").mkdir(parents=True)
     audit = Audit(root, file_size=10**6, files=2)
-    with pytest.raises(ConfigError, match="another ftpsvc-server writes the audit"):
+    with pytest.raises(ConfigError, match="another ftpsvc-server serves"):
         Audit(root, file_size=10**6, files=2)
     audit.record("put", path="/1", urgency=Urgency.WRITTEN)
     record_beside(root, "operator", command="user add", user="alice")
