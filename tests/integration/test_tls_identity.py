@@ -1,5 +1,8 @@
 """Log-ins over TLS: bound to the certificate, whoever stands in between and whatever the client was told (C38)."""
 
+import json
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.addresses import Address
-from ftpsvc.certificates import fingerprint
+from ftpsvc.certificates import binding, fingerprint
 from ftpsvc.credentials import Credentials, Kind
 from ftpsvc.exceptions import (
     AuthenticationFailed,
@@ -26,6 +29,7 @@ from ftpsvc_client.trust import Pins
 from tests.helpers import certs
 from tests.helpers.embedded import embedded, where
 from tests.helpers.middle import Header, Middle, middle
+from tests.helpers.raw_peer import frame
 from tests.helpers.tls_peer import TlsPeer
 
 ANY_TLS_PORT = "ftpsvc://127.0.0.1:0"
@@ -304,6 +308,36 @@ def test_a_connection_keeps_the_certificate_that_it_was_accepted_with(tmp_path: 
             assert last["status"] == "ok", last
             login.finish(last["data"])
             assert login.done
+
+
+def test_what_is_bound_is_what_is_shown_also_when_it_changes_in_the_handshake(tmp_path: Path) -> None:
+    certificate, key = certs.make().write(tmp_path)
+    with place(tmp_path / "root", tls={"certificate": certificate, "key": key}) as found:
+        for _ in range(10):
+            assert found.daemon.registry.wait_empty(60)
+            with socket.create_connection(where(found.daemon), 60) as bare:
+                while not any(thread.name.startswith("connection ") for thread in threading.enumerate()):
+                    pass
+                certs.make().write(tmp_path)
+                found.daemon.reload()
+                with certs.client_context().wrap_socket(bare) as sock:
+                    shown = sock.getpeercert(binary_form=True)
+                    assert shown is not None
+                    login = ClientLogin(found.token.name, found.token.secret, binding(shown))
+                    stream = sock.makefile("rb")
+                    with stream:
+                        read_header(stream)
+                        sock.sendall(
+                            frame({"op": "auth", "mechanism": login.mechanism, "data": login.first()})
+                        )
+                        answer = read_header(stream)
+                        sock.sendall(frame({"op": "auth", "data": login.answer(answer["data"])}))
+                        assert read_header(stream)["status"] == "ok"
+
+
+def read_header(stream: Any) -> Header:
+    header: Header = json.loads(stream.read(int.from_bytes(stream.read(4))))
+    return header
 
 
 def test_a_person_may_say_that_a_new_certificate_is_right(tmp_path: Path) -> None:
