@@ -70,6 +70,7 @@ def connect(
     timeout: float = DEFAULT_TIMEOUT,
     algorithm: str | None = None,
     directory: str | None = None,
+    allow_plain: bool = False,
 ) -> Client:
     """Connects to a server.
 
@@ -83,6 +84,7 @@ def connect(
         timeout: Seconds without progress after which anything is given up.
         algorithm: Digest algorithm to use; None takes the server's first that is known here.
         directory: Where to start on the server; None is its root.
+        allow_plain: Whether a password may cross plain TCP to another machine. The server has a setting of its own.
 
     Returns:
         The client, connected. The caller closes it, best by `with`.
@@ -92,6 +94,7 @@ def connect(
         ConnectFailed, ConnectionLost, TransferTimeout: There is no way to the server.
         UntrustedServer: Its certificate is unknown, not the expected one, or not usable. Nothing was sent to it.
         AuthenticationFailed: The log-in was refused, or the server did not prove that it knows the account.
+        PermissionDenied: A password over plain TCP to another machine, without `allow_plain`.
         Busy, Unavailable: The server refuses.
         NotFound, NotADirectory: `directory` is none.
     """
@@ -109,6 +112,7 @@ def connect(
         timeout=timeout,
         algorithm=algorithm,
         directory=directory,
+        allow_plain=allow_plain,
     )
 
 
@@ -138,6 +142,7 @@ class Client:
         timeout: float,
         algorithm: str | None,
         directory: str | None,
+        allow_plain: bool = False,
     ) -> None:
         """Connects; see `connect`."""
         if algorithm is not None and algorithm not in ALGORITHMS:
@@ -145,6 +150,7 @@ class Client:
         self.address = address
         self._credentials = credentials
         self._trust = trust
+        self._allow_plain = allow_plain
         self._timeout = timeout
         self._wanted = algorithm
         self._directory = directory
@@ -203,6 +209,7 @@ class Client:
             pool=self._pool,
             trust=self._trust,
             by_token=credentials is not None and credentials.by_token,
+            allow_plain=self._allow_plain,
         )
         try:
             self.greeting: Greeting = link.greeting

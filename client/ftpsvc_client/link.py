@@ -20,6 +20,7 @@ from ftpsvc.exceptions import (
     ConnectionLost,
     FtpsvcError,
     LocalProtocolError,
+    PermissionDenied,
     RemoteProtocolError,
     TransferTimeout,
 )
@@ -70,6 +71,7 @@ class Link:
         pool: BufferPool,
         trust: Trust | None = None,
         by_token: bool = False,
+        allow_plain: bool = False,
     ) -> None:
         """Connects and waits for the greeting.
 
@@ -81,6 +83,7 @@ class Link:
                 with nobody to ask. Without TLS it is not used.
             by_token: Whether a log-in by a device token follows. It proves which server this is, so a changed
                 certificate is let pass for the time being: until `log_in` succeeded nothing else can be sent.
+            allow_plain: Whether a password may cross a connection to another machine that is not encrypted.
 
         Raises:
             ConnectFailed: Nobody listens there, the name is unknown, or no TLS comes about where it is due.
@@ -94,8 +97,10 @@ class Link:
         self.certificate: bytes | None = None
         self.binding: bytes | None = None
         self._trust = trust
+        self._allow_plain = allow_plain
         self._unproved: CertificateChanged | None = None
         sock = _dial(address, timeout)
+        self._exposed = not address.is_tls and _leaves_this_machine(sock)
         if address.is_tls:
             sock = self._secure(sock, by_token=by_token)
         self.channel = Channel(
@@ -160,14 +165,20 @@ class Link:
             AuthenticationFailed: Refused, or the server failed to prove itself. The link is closed.
             CertificateChanged: The same, with a server whose certificate has changed: it is not pinned.
             ConfigError: The name or secret cannot be used in a log-in.
+            PermissionDenied: It is a password, which others could guess from what they read on the way, and that was
+                not allowed.
             FtpsvcError: Another refusal, or the connection's end.
         """
+        from ftpsvc.credentials import Kind
         from ftpsvc.scram import ClientLogin
 
         unproved = self._unproved
         if unproved is not None and not credentials.by_token:
             self.close()
             raise unproved
+        if self._exposed and credentials.name.kind is Kind.PASSWORD and not self._allow_plain:
+            self.close()
+            raise refused_in_plain()
         login = ClientLogin(credentials.name, credentials.secret, self.binding)
         try:
             if not self.greeting.mechanisms:
@@ -319,6 +330,33 @@ def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
     if not isinstance(event.response, kind):
         raise LocalProtocolError(f"{kind.__name__} is not the answer to {event.request.op}")
     return event.response
+
+
+def _leaves_this_machine(sock: socket.socket) -> bool:
+    """Returns whether what is sent can be read on the way by others."""
+    try:
+        return others_can_read(sock.getpeername())
+    except OSError:  # it is gone already, which the greeting will show
+        return True
+
+
+def others_can_read(peer: object) -> bool:
+    """Returns whether a connection to this peer, as `getpeername` names it, leaves the machine."""
+    if not isinstance(peer, tuple):  # AF_UNIX
+        return False
+    import ipaddress
+
+    host = ipaddress.ip_address(str(peer[0]))
+    return not (getattr(host, "ipv4_mapped", None) or host).is_loopback
+
+
+def refused_in_plain() -> PermissionDenied:
+    """Returns the error that keeps a password from a plain connection."""
+    error = PermissionDenied(
+        "a password does not cross a plain connection to another machine: whoever listens could guess it"
+    )
+    error.hint = "use ftpsvc://, or a device token; --allow-plain if you know that nobody listens"
+    return error
 
 
 def _dial(address: Address, timeout: float) -> socket.socket:

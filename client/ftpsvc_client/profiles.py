@@ -2,7 +2,7 @@
 
 On the disk, all small files of `ftpsvc_client.smallfiles`:
 
-    CONFIG/profiles/NAME.json     {"name": NAME, "server": URL}
+    CONFIG/profiles/NAME.json     {"name": NAME, "server": URL}, and "user": NAME where one logged in
     CONFIG/default.json           {"profile": NAME}
     STATE/directories/KEY.json    {"server": URL or NAME, "directory": absolute remote path}
 
@@ -38,10 +38,11 @@ def state_directory() -> str:
 
 
 class Profile(NamedTuple):
-    """A saved server: its name here, and its URL."""
+    """A saved server: its name here, its URL, and who logs in there; None where nobody says so."""
 
     name: str
     server: str
+    user: str | None = None
 
 
 class Target(NamedTuple):
@@ -50,10 +51,12 @@ class Target(NamedTuple):
     Attributes:
         server: Its URL.
         profile: The profile that it comes from, or None.
+        user: Who logs in there, as the profile says, or None.
     """
 
     server: str
     profile: str | None = None
+    user: str | None = None
 
 
 class Profiles:
@@ -63,7 +66,7 @@ class Profiles:
         """Looks into `folder`, by default `config_directory()`."""
         self._folder = config_directory() if folder is None else folder
 
-    def add(self, name: str, server: str, *, replace: bool = False) -> bool:
+    def add(self, name: str, server: str, *, user: str | None = None, replace: bool = False) -> bool:
         """Saves a server. The first one becomes the default.
 
         Returns:
@@ -77,7 +80,10 @@ class Profiles:
         address = str(Address.parse(server))
         if not replace and os.path.lexists(self._path(name)):
             raise ConfigError(f"there is a profile {printable(name)!r} already", hint="--force replaces it")
-        smallfiles.write(self._path(name), {"name": name, "server": address})
+        value = {"name": name, "server": address}
+        if user is not None:
+            value["user"] = user
+        smallfiles.write(self._path(name), value)
         default = self.default_name()
         if default is None:
             self.use(name)
@@ -102,6 +108,7 @@ class Profiles:
         return Profile(
             smallfiles.text_field(value, "name", path, hint=hint),
             smallfiles.text_field(value, "server", path, hint=hint),
+            smallfiles.text_field(value, "user", path, hint=hint) if "user" in value else None,
         )
 
     def remove(self, name: str) -> None:
@@ -267,6 +274,6 @@ def choose(server: str | None, profiles: Profiles) -> Target:
     if profile is None:
         raise ConfigError(
             "no server given",
-            hint="--server URL, or FTPSVC_SERVER=URL, or once `ftpsvc profile add NAME URL`",
+            hint="--server URL, or FTPSVC_SERVER=URL, or once `ftpsvc login URL` or `ftpsvc profile add NAME URL`",
         )
-    return Target(str(Address.parse(profile.server)), profile.name)
+    return Target(str(Address.parse(profile.server)), profile.name, profile.user)

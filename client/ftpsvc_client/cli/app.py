@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import os
@@ -18,6 +19,7 @@ from ftpsvc.exceptions import (
     NotFound,
     RemoteProtocolError,
     TransportError,
+    UntrustedServer,
 )
 from ftpsvc_client.cli import exits
 from ftpsvc_client.cli.output import Output
@@ -83,6 +85,8 @@ class App:
         server: `--server`: a URL, a profile's name, or None for what the environment or the default profile says.
         timeout: Seconds without progress after which anything is given up.
         algorithm: Digest algorithm asked for, or None for the server's choice.
+        allow_plain: Whether a password may cross a plain connection to another machine.
+        asks: Whether a person may be asked about a server that was never seen.
         in_shell: Whether the command was typed at the prompt of `ftpsvc shell`.
         hints: What to do next about an error of a class, where the error itself has no better hint.
         account: Says, after an interruption, what was and was not done; None where there is nothing to say.
@@ -95,6 +99,8 @@ class App:
         self.server: str | None = None
         self.timeout = DEFAULT_TIMEOUT
         self.algorithm: str | None = None
+        self.allow_plain = False
+        self.asks = True
         self.in_shell = False
         self.hints: Hints = {}
         self.account: Callable[[], str] | None = None
@@ -151,12 +157,13 @@ class App:
         Raises:
             FtpsvcError: It cannot be reached, or refuses.
         """
-        from ftpsvc_client.client import connect
+        from ftpsvc_client.cli.entry import dial
 
         self.out.detail(f"connecting to {self.target.server}")
-        client = connect(
-            self.target.server, timeout=self.timeout, algorithm=self.algorithm, directory=directory
-        )
+        client = dial(
+            self.target, timeout=self.timeout, algorithm=self.algorithm, directory=directory, ask=self.asks,
+            allow_plain=self.allow_plain,
+        )  # fmt: skip
         self.session.client = client
         if client.greeting.banner and not self.in_shell:
             self.out.detail(f"the server says: {client.greeting.banner}")
@@ -172,6 +179,7 @@ class App:
         if self.lister is not None:
             return self.lister(directory)
         self.timeout = min(self.timeout, COMPLETION_TIMEOUT)
+        self.asks = False
         return [*itertools.islice(self.client().iter_list(directory), COMPLETION_NAMES)]
 
     # ------------------------------------------------------------ what commands do
@@ -205,6 +213,7 @@ class App:
                 RemoteProtocolError,
                 LocalProtocolError,
                 AuthenticationFailed,
+                UntrustedServer,
                 ConfigError,
             ):
                 raise
@@ -228,7 +237,13 @@ class App:
 
     def hint_for(self, error: FtpsvcError) -> str | None:
         """Returns what to do next about an error, or None."""
-        return error.hint or self.hints.get(type(error))
+        hint = error.hint or self.hints.get(type(error))
+        if hint is None and type(error) is AuthenticationFailed and self.session.target is not None:
+            from ftpsvc_client.cli.entry import login_command, user_of
+
+            with contextlib.suppress(ConfigError):
+                return login_command(self.session.target.server, user_of(self.session.target))
+        return hint
 
 
 def unsure() -> str:

@@ -21,11 +21,15 @@ _COMMANDS = {
     "df": "names",
     "verify": "transfers",
     "shell": "shell",
+    "login": "login",
+    "logout": "login",
+    "whoami": "login",
+    "passwd": "login",
     "profile": "servers",
     "completion": "completion",
 }
 
-IN_SHELL = ("put", "get", "ls", "cd", "pwd", "mkdir", "rm", "mv", "stat", "df", "verify")
+IN_SHELL = ("put", "get", "ls", "cd", "pwd", "mkdir", "rm", "mv", "stat", "df", "verify", "whoami", "passwd")
 """The commands that the shell has in common with the command line."""
 
 
@@ -65,6 +69,6 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 def ftpsvc() -> None:
     """Moves files to and from an ftpsvc server, with digests that both sides compute.
 
-    The server is a URL like ftpsvc+tcp://HOST:PORT, given by --server or FTPSVC_SERVER, or saved once with
-    `ftpsvc profile add`. `ftpsvc COMMAND --help` explains a command.
+    The server is a URL like ftpsvc://HOST, given by --server or FTPSVC_SERVER, or saved once with `ftpsvc login`
+    or `ftpsvc profile add`. `ftpsvc COMMAND --help` explains a command.
     """

@@ -67,6 +67,11 @@ TABLE: tuple[Meaning, ...] = (
     Meaning(
         14, "busy or out of service for now: worth trying again", (exceptions.Busy, exceptions.Unavailable)
     ),
+    Meaning(
+        15,
+        "the server's certificate is unknown, has changed, or is not the one that was given; nothing was sent",
+        (exceptions.UntrustedServer,),
+    ),
     Meaning(PARTIAL, "part of it failed, of several names or in a tree; the rest was done"),
     Meaning(INTERRUPTED, "stopped by Ctrl-C", (KeyboardInterrupt,)),
     Meaning(BROKEN_PIPE, "whoever read the output stopped reading", (BrokenPipeError,)),

@@ -109,7 +109,7 @@ def _set_app(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     app = ctx.find_object(App)
     if value is not None and app is not None:
         if app.in_shell:
-            raise click.UsageError(f"--{param.name} belongs to `ftpsvc shell` itself")
+            raise click.UsageError(f"{param.opts[0]} belongs to `ftpsvc shell` itself")
         setattr(app, str(param.name), value)
 
 
@@ -148,6 +148,10 @@ _COMMON = (
     click.option(
         "--algorithm", type=click.Choice(ALGORITHMS), expose_value=False, callback=_set_app,
         help="Digest algorithm; else the server's first.",
+    ),
+    click.option(
+        "--allow-plain", is_flag=True, default=None, expose_value=False, callback=_set_app,
+        help="Let a password cross a connection that is not encrypted.",
     ),
     click.option(
         "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_output,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _FRESH = 5.0
 """Seconds that the names of a directory are kept for completion."""
 
-_NOT_HERE = ("-s", "--server", "--timeout", "--algorithm")
+_NOT_HERE = ("-s", "--server", "--timeout", "--algorithm", "--allow-plain")
 """Options that the shell itself was started with."""
 
 
@@ -112,9 +112,11 @@ class _Names:
         import itertools
 
         if self._session.client is None:
-            from ftpsvc_client.client import connect
+            from ftpsvc_client.cli.entry import dial
 
-            self._session.client = connect(self._shell.target.server, timeout=COMPLETION_TIMEOUT)
+            self._session.client = dial(
+                self._shell.target, timeout=COMPLETION_TIMEOUT, allow_plain=self._shell.allow_plain
+            )
         return [*itertools.islice(self._session.client.iter_list(path), COMPLETION_NAMES)]
 
     def clear(self) -> None:

@@ -43,9 +43,11 @@ def list_(app: App) -> None:
     for one in found:
         is_default = default is not None and one.name == default
         if app.out.json:
-            app.out.record({"name": one.name, "server": one.server, "default": is_default})
+            known = {"user": one.user} if one.user is not None else {}
+            app.out.record({"name": one.name, "server": one.server, "default": is_default, **known})
         else:
-            app.out.line(f"{'*' if is_default else ' '} {one.name}  {one.server}")
+            user = f"  {one.user}" if one.user is not None else ""
+            app.out.line(f"{'*' if is_default else ' '} {one.name}  {one.server}{user}")
     for error in errors:
         app.tell(error)
     if errors:

@@ -1,0 +1,452 @@
+"""The commands about who one is: login, logout, whoami, passwd.
+
+Secrets come from a terminal without an echo, from stdin or from the environment, never from an argument, which every
+process on the machine can read. Source: docs/login.md, docs/security.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ftpsvc.addresses import TLS, Address
+from ftpsvc.exceptions import (
+    AuthenticationFailed,
+    ConfigError,
+    FtpsvcError,
+    UnknownCertificate,
+    UntrustedServer,
+)
+from ftpsvc.text import printable
+from ftpsvc_client.cli import asking, entry
+from ftpsvc_client.cli.app import App
+from ftpsvc_client.cli.params import ProfileName, common_options, examples, json_option
+from ftpsvc_client.logins import Logins
+from ftpsvc_client.profiles import Directories, Profile, Profiles, Target, check_profile_name
+
+if TYPE_CHECKING:
+    from ftpsvc.credentials import Credentials
+    from ftpsvc_client.client import Client
+    from ftpsvc_client.trust import Pins
+
+_MAX_LABEL = 80
+_MAX_LINE = 4096
+_LIKE_A_CODE = re.compile(r"\w{4}([-\s\u2010-\u2014\u2212]\w{4}){3}")
+"""Groups as they are printed. Sixteen letters in one piece may well be a password: --code says that they are none."""
+
+
+class _Secrets(NamedTuple):
+    """What was given to log in with, and what is to be set."""
+
+    credentials: Credentials
+    guessed: bool
+    """Whether it is taken for a code by its form alone."""
+    password: str | None
+
+
+@click.command(
+    epilog=examples(
+        "ftpsvc login ftpsvc://files.example.org --user alice",
+        "ftpsvc login ftpsvc://files.example.org --user ci --password-stdin --fingerprint 5F:3A:... < secret",
+    )
+)
+@click.argument("url", required=False, type=ProfileName(), metavar="[URL|PROFILE]")
+@click.option("-u", "--user", metavar="NAME", help="Who; else FTPSVC_USER, else it is asked for.")
+@click.option(
+    "--code/--no-code",
+    default=None,
+    help="The secret is a one-time code, or it is none; else its form decides.",
+)
+@click.option("--password-stdin", is_flag=True, help="Read the password or code from stdin, one line.")
+@click.option("--set-password", is_flag=True, help="Set a new password as well.")
+@click.option(
+    "--fingerprint", "--accept-fingerprint", metavar="FINGERPRINT",
+    help="SHA-256 of the server's certificate: no other is accepted, and it is pinned in place of any other.",
+)  # fmt: skip
+@click.option(
+    "--label", metavar="DEVICE", help="What this device is called in the list of tokens; else its name."
+)
+@click.option("--profile", metavar="NAME", help="Save the server under this name; else its host's.")
+@common_options
+@click.pass_obj
+def login(
+    app: App, url: str | None, user: str | None, code: bool | None, password_stdin: bool, set_password: bool,
+    fingerprint: str | None, label: str | None, profile: str | None,
+) -> None:  # fmt: skip
+    """Logs in once, for all commands from then on.
+
+    Asks for password or one-time code, shows the server's fingerprint the first time, and saves a device token for
+    this machine and a profile, which becomes the default. The password itself is kept nowhere.
+    """
+    if url is not None:
+        app.server = url
+    target = app.target
+    address = Address.parse(target.server)
+    if not (address.is_tls or address.is_unix):
+        raise ConfigError(
+            f"no device token is given out over a plain connection, as {printable(target.server)} is one",
+            hint=f"{TLS}://HOST; or for each command {entry.USER_VARIABLE} and {entry.PASSWORD_VARIABLE}",
+        )
+    label = _label(label)
+    if profile is not None:
+        check_profile_name(profile)
+    pins = _pins(app, address, fingerprint)
+    # Known before anything is asked: whether the server can be reached, and whether it is the same as ever.
+    unknown = _probe(app, address, pins)
+    user = user or entry.setting(entry.USER_VARIABLE) or _asked_user(target)
+    name = _profile_name(profile, target, user)
+    given = _secrets(user, code, from_stdin=password_stdin, set_password=set_password)
+    if unknown is not None:
+        pins = _asked_about(unknown, given.credentials)
+    try:
+        client = _connect(app, address, given.credentials, pins)
+    except UntrustedServer as error:
+        raise entry.explained(error) from None
+    except AuthenticationFailed as error:
+        if given.guessed:
+            error.hint = "it was taken for a one-time code by its form; --no-code if it is a password"
+        raise
+    with client:
+        who = client.whoami()
+        user = who.user or user
+        _save(client, target.server, user, given, label)
+        if given.password is not None:
+            client.set_password(given.password)
+    Profiles().add(name, target.server, user=user, replace=True)
+    Profiles().use(name)
+    for place in (Target(target.server), Target(target.server, name)):
+        Directories().forget(place)  # the home is another user's now, perhaps
+    app.out.note(f"logged in as {user} ({who.role}) at {target.server}, saved as the default profile {name}")
+    if given.password is not None:
+        app.out.note("the new password is set")
+
+
+def _label(label: str | None) -> str:
+    """Returns what this device is called.
+
+    Raises:
+        ConfigError: That is too long, or nothing.
+    """
+    if label is None:
+        import socket
+
+        return printable(socket.gethostname())[:_MAX_LABEL] or "device"
+    if not 0 < len(label) <= _MAX_LABEL:
+        raise ConfigError(f"a label has 1 to {_MAX_LABEL} characters")
+    return label
+
+
+def _pins(app: App, address: Address, fingerprint: str | None) -> Pins | None:
+    """Returns who decides about the certificate: what was given on the command line, or the pins alone."""
+    fingerprint = fingerprint or entry.setting(entry.FINGERPRINT_VARIABLE)
+    if not address.is_tls:
+        return None
+    from ftpsvc_client.trust import Pins
+
+    return Pins(expected=fingerprint)
+
+
+def _connect(app: App, address: Address, credentials: Credentials | None, pins: Pins | None) -> Client:
+    from ftpsvc_client.client import connect
+
+    app.out.detail(f"connecting to {address}")
+    return connect(address, credentials=credentials, trust=pins, timeout=app.timeout)
+
+
+def _probe(app: App, address: Address, pins: Pins | None) -> UnknownCertificate | None:
+    """Dials, says nothing and hangs up: who reads a fingerprint takes longer than a server waits.
+
+    Returns:
+        What there is to ask a person; None where the server is known.
+
+    Raises:
+        FtpsvcError: It cannot be reached, is not to be believed, or there is nobody to ask.
+    """
+    try:
+        _connect(app, address, None, pins).close()
+    except UnknownCertificate as unknown:
+        if asking.somebody_there():
+            return unknown
+        raise entry.explained(unknown) from None
+    except UntrustedServer as error:
+        raise entry.explained(error) from None
+    return None
+
+
+def _asked_about(unknown: UnknownCertificate, credentials: Credentials) -> Pins:
+    """Asks about a server that was never seen, and returns pins that take this certificate and no other.
+
+    Raises:
+        UntrustedServer: It is not the right one.
+    """
+    from ftpsvc.credentials import Kind
+    from ftpsvc_client.trust import Pins
+
+    try:
+        if credentials.name.kind is Kind.CODE:
+            asking.fingerprint_of_slip(unknown)
+        else:
+            asking.fingerprint_is_right(unknown)
+    except UnknownCertificate as error:
+        raise entry.explained(error) from None
+    return Pins(expected=unknown.fingerprint)
+
+
+def _asked_user(target: Target) -> str:
+    with contextlib.suppress(ConfigError):  # what is damaged is written anew
+        target = target._replace(user=target.user or Logins().user(target.server))
+    if asking.somebody_there():
+        return asking.text("User", target.user)
+    if target.user is None:
+        raise ConfigError(
+            "nothing says who is to log in, and there is nobody to ask",
+            hint=f"--user NAME, or {entry.USER_VARIABLE}=NAME",
+        )
+    return target.user
+
+
+def _secrets(user: str, code: bool | None, *, from_stdin: bool, set_password: bool) -> _Secrets:
+    """Gathers what to log in with: from stdin, else the environment, else a person.
+
+    Raises:
+        ConfigError: There is nothing, or it makes no sense.
+    """
+    from ftpsvc.credentials import Credentials, read_code
+
+    token = None if from_stdin else entry.setting(entry.TOKEN_VARIABLE)
+    if token is not None:
+        return _Secrets(
+            entry.token_of(user, token), False, _new_password(from_stdin) if set_password else None
+        )
+    if from_stdin:
+        secret = _line_of_stdin("password or code")
+    else:
+        secret = entry.setting(entry.PASSWORD_VARIABLE) or _asked_secret(user, code)
+    guessed = code is None and _is_like_a_code(secret)
+    if code or guessed:
+        read_code(secret)
+        credentials = Credentials.code(user, secret)
+    else:
+        credentials = Credentials.password(user, secret)
+    return _Secrets(credentials, guessed, _new_password(from_stdin) if set_password else None)
+
+
+def _is_like_a_code(secret: str) -> bool:
+    from ftpsvc.credentials import read_code
+
+    if _LIKE_A_CODE.fullmatch(secret.strip()) is None:
+        return False
+    try:
+        read_code(secret)
+    except ConfigError:
+        return False
+    return True
+
+
+def _asked_secret(user: str, code: bool | None) -> str:
+    if not asking.somebody_there():
+        raise ConfigError(
+            "there is nobody to ask for a password or code",
+            hint=f"--password-stdin, or {entry.PASSWORD_VARIABLE} or {entry.TOKEN_VARIABLE} in the environment",
+        )
+    kind = "Password or code" if code is None else "Code" if code else "Password"
+    return asking.secret(f"{kind} of {printable(user)}")
+
+
+def _new_password(from_stdin: bool) -> str:
+    """Returns the new password, from the next line of stdin or a person.
+
+    Raises:
+        ConfigError: It cannot be one.
+    """
+    from ftpsvc.scram import check_new_password
+
+    if from_stdin:
+        password = _line_of_stdin("new password")
+        check_new_password(password)
+        return password
+    if not asking.somebody_there():
+        raise ConfigError("there is nobody to ask for a new password", hint="--password-stdin reads it")
+    return asking.new_password()
+
+
+def _line_of_stdin(what: str) -> str:
+    """Returns the next line of stdin without its end.
+
+    Raises:
+        ConfigError: There is none, or it is no text.
+    """
+    try:
+        line = sys.stdin.readline(_MAX_LINE) if sys.stdin is not None else ""
+        line.encode()
+    except UnicodeError:
+        raise ConfigError(f"the {what} on stdin is not valid Unicode") from None
+    line = line.rstrip("\r\n")
+    if not line:
+        raise ConfigError(f"there is no {what} on stdin", hint="--password-stdin reads one line")
+    return line
+
+
+def _save(client: Client, server: str, user: str, given: _Secrets, label: str) -> None:
+    """Gets a device token and keeps it, and takes back the one that this device had before.
+
+    Raises:
+        FtpsvcError: The server gives none, or it cannot be kept: then it is worth nothing.
+    """
+    from ftpsvc.credentials import token_text
+
+    logins = Logins()
+    before = None
+    with contextlib.suppress(ConfigError):  # damaged: that is what a log-in mends
+        before = logins.get(server, user)
+    if given.credentials.by_token:
+        token = token_text(given.credentials.name.token_id or "", given.credentials.secret)
+    else:
+        token = client.issue_token(label)
+    try:
+        logins.save(server, user, token)
+    except BaseException:
+        if not given.credentials.by_token:
+            with contextlib.suppress(FtpsvcError):
+                client.revoke_token(token.partition("-")[0])
+        raise
+    old = before.name.token_id if before is not None else None
+    if old is not None and old != token.partition("-")[0]:
+        with contextlib.suppress(FtpsvcError):  # it may be gone, and it harms nobody
+            client.revoke_token(old)
+
+
+def _profile_name(given: str | None, target: Target, user: str) -> str:
+    """Returns the name to save a server under: what was given, the profile it came from, or the host's.
+
+    Raises:
+        ConfigError: That is the name of another server, or another user's there.
+    """
+    if given is not None:
+        if not _is_free(given, target.server, user):
+            raise ConfigError(
+                f"the profile {printable(given)!r} is for another server or user",
+                hint=f"another name, or `ftpsvc profile remove {printable(given)}` first",
+            )
+        return given
+    if target.profile is not None and _is_free(target.profile, target.server, user):
+        return target.profile
+    address = Address.parse(target.server)
+    host = (address.host or "local").replace(":", "-").replace("%", "-").lstrip("-.~ ") or "server"
+    for name in (host, f"{user}@{host}", f"{user}@{host}-{address.port}"):
+        with contextlib.suppress(ConfigError):
+            check_profile_name(name)
+            if _is_free(name, target.server, user):
+                return name
+    raise ConfigError("no name is free for a profile", hint="--profile NAME")
+
+
+def _is_free(name: str, server: str, user: str) -> bool:
+    """Whether a profile of that name is missing, damaged, or for just this."""
+    found = _profile(name)
+    return found is None or (found.server == server and found.user in (None, user))
+
+
+def _profile(name: str) -> Profile | None:
+    try:
+        return Profiles().get(name)
+    except ConfigError:
+        return None
+
+
+# ---------------------------------------------------------------- afterwards
+
+
+@click.command(epilog=examples("ftpsvc logout", "ftpsvc logout lab"))
+@click.argument("url", required=False, type=ProfileName(), metavar="[URL|PROFILE]")
+@click.option("-u", "--user", metavar="NAME", help="Who; else who the commands are.")
+@common_options
+@click.pass_obj
+def logout(app: App, url: str | None, user: str | None) -> None:
+    """Makes this device's token worthless, and forgets it.
+
+    The profile stays, and the server's certificate stays known. Where the server cannot be reached the token is
+    forgotten all the same, and that it is still good there is said.
+    """
+    if url is not None:
+        app.server = url
+    target = app.target
+    try:
+        user = user or entry.user_of(target)
+    except ConfigError:
+        user = target.user
+    if user is None:
+        app.out.note(f"nobody is logged in at {target.server}")
+        return
+    trouble: FtpsvcError | None = None
+    credentials = None
+    logins = Logins()
+    try:
+        credentials = logins.get(target.server, user)
+        if credentials is not None:
+            from ftpsvc_client.client import connect
+
+            with connect(target.server, credentials=credentials, timeout=app.timeout) as client:
+                client.revoke_token(credentials.name.token_id)
+    except AuthenticationFailed:
+        pass  # it is worth nothing already
+    except FtpsvcError as error:
+        trouble = error
+    if not logins.forget(target.server, user):
+        app.out.note(f"{user} is not logged in at {target.server}")
+        return
+    app.out.note(f"{user} is logged out at {target.server}")
+    if trouble is not None:
+        number = credentials.name.token_id if credentials is not None else None
+        app.out.note(
+            f"the server does not know of it, the token {number or ''} may be good there still: {trouble}"
+        )
+        app.out.hint("the operator makes it worthless by `ftpsvc-server token revoke`")
+
+
+@click.command(epilog=examples("ftpsvc whoami", "ftpsvc whoami --json"))
+@json_option
+@common_options
+@click.pass_obj
+def whoami(app: App) -> None:
+    """Prints who one is on the server."""
+    who = app.client().whoami()
+    if app.out.json:
+        app.out.record(
+            {
+                "server": app.target.server, "user": who.user, "role": who.role, "group": who.group, "via": who.via,
+                "token": who.token, "may": who.may,
+            }
+        )  # fmt: skip
+        return
+    if who.user is None:
+        app.out.line(f"a guest, who may {who.may if who.may != 'none' else 'do nothing'}")
+        return
+    group = f", {who.group}" if who.group else ""
+    token = f" {who.token}" if who.token else ""
+    app.out.line(f"{who.user} ({who.role}{group}), by {who.via}{token}")
+
+
+@click.command(epilog=examples("ftpsvc passwd", "ftpsvc passwd --password-stdin < secret"))
+@click.option("--password-stdin", is_flag=True, help="Read the new password from stdin, one line.")
+@common_options
+@click.pass_obj
+def passwd(app: App, password_stdin: bool) -> None:
+    """Sets one's own password; this device logs in by its token as before.
+
+    The old one is not asked for: the device token says who one is. Other devices stay logged in.
+    """
+    if password_stdin and app.in_shell:
+        raise click.UsageError("--password-stdin: stdin holds the commands of the shell")
+    who = app.client().whoami()
+    if who.user is None:
+        raise AuthenticationFailed("a guest has no password")
+    password = _new_password(password_stdin)
+    # On a connection of its own: the first one may be gone by the time that a person has typed.
+    with entry.dial(app.target, timeout=app.timeout, allow_plain=app.allow_plain) as client:
+        client.set_password(password)
+    app.out.note(f"the password of {who.user} is set")
