@@ -176,7 +176,7 @@ def test_c11_c23_an_unknown_op_is_answerable(op: str) -> None:
     event, after = outcomes
     assert isinstance(event, RequestReceived)
     assert event.request is None
-    assert event.op == op[:64]
+    assert (event.op, event.size, event.content) == (op[:64], 0, False)
     assert isinstance(event.error, UnknownOperation if op else InvalidRequest)
     assert str(event.error).isprintable()
     assert len(str(event.error)) < 300
