@@ -229,8 +229,6 @@ def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
     return event.response
 
 
-
-
 def _dial(address: Address, timeout: float) -> socket.socket:
     try:
         if address.path is not None:
