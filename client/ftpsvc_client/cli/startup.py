@@ -6,12 +6,14 @@ For the command only: a program that imports `ftpsvc_client` gets pydantic as it
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 from types import ModuleType
 from typing import Any
 
 _METADATA = "importlib.metadata"
+_IMPORTER = "pydantic.plugin._loader"
 
 
 def without_plugins() -> None:
@@ -22,7 +24,7 @@ def without_plugins() -> None:
     the real one when it is called.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if _METADATA in sys.modules:
+    if _METADATA in sys.modules or _IMPORTER in sys.modules:
         return
     stand_in = ModuleType(_METADATA)
     stand_in.entry_points = _entry_points  # type: ignore[attr-defined]
@@ -30,7 +32,7 @@ def without_plugins() -> None:
     try:
         # A pydantic that has it elsewhere works as well, and starts more slowly.
         with contextlib.suppress(ImportError):
-            import pydantic.plugin._loader  # noqa: F401
+            importlib.import_module(_IMPORTER)
     finally:
         del sys.modules[_METADATA]
 
