@@ -17,26 +17,9 @@ from ftpsvc.exceptions import (
     InvalidRequest,
     LocalProtocolError,
 )
+from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
-from ftpsvc.protocol.headers import (
-    Cd,
-    Df,
-    Get,
-    Greeting,
-    Located,
-    Made,
-    Mkdir,
-    Mv,
-    Put,
-    Pwd,
-    Removed,
-    Request,
-    Rm,
-    Room,
-    Stored,
-    Verified,
-    Verify,
-)
+from ftpsvc.protocol.headers import Greeting, Request
 from ftpsvc.transport import BufferPool
 from ftpsvc_client import listing
 from ftpsvc_client.link import Answered, Link, accepted
@@ -158,7 +141,7 @@ class Client:
             self.greeting: Greeting = link.greeting
             self.algorithm = _choose(link.greeting.algorithms, self._wanted)
             if self._directory is not None:
-                link.call(Cd(path=self._directory), Located)
+                link.call(headers.Cd(path=self._directory), headers.Located)
         except BaseException:
             link.close()
             raise
@@ -208,7 +191,7 @@ class Client:
         with _opened(source) as (opened, local):
             name = os.path.basename(local) if local is not None else None
             path = _target(remote, name)
-            request = Put(
+            request = headers.Put(
                 path=path, size=opened.size, file_size=opened.size, algorithm=self.algorithm, clobber=clobber,
                 modified=modified if modified is not None else _not_negative(getattr(opened, "modified", None)),
                 mode=mode if mode is not None else getattr(opened, "mode", None),
@@ -223,7 +206,7 @@ class Client:
                     send(link, request, opened, watcher, answers.append)
                     watcher.verifying()
                     link.settle()
-                    stored = accepted(answers[0], Stored)
+                    stored = accepted(answers[0], headers.Stored)
                     done = True
             finally:
                 watcher.end(done=done)
@@ -261,7 +244,7 @@ class Client:
         with self._turn() as link:
             from ftpsvc_client.download import fetch, fetch_to_stream
 
-            request = Get(path=remote, algorithm=self.algorithm)
+            request = headers.Get(path=remote, algorithm=self.algorithm)
             if isinstance(target, (str, os.PathLike)):
                 return fetch(link, request, os.fspath(target), overwrite=overwrite, watcher=watcher)
             return fetch_to_stream(link, request, target, watcher)
@@ -280,8 +263,8 @@ class Client:
         with self._turn() as link:
             _need(link, "verify", base=False)
             size = listing.stat(link, remote).size or 0
-            request = Verify(path=remote, algorithm=algorithm or self.algorithm)
-            found = self._ask(link, request, Verified, wait=size / _HASH_RATE)
+            request = headers.Verify(path=remote, algorithm=algorithm or self.algorithm)
+            found = self._ask(link, request, headers.Verified, wait=size / _HASH_RATE)
         return Verification(found.path, found.algorithm, found.digest, found.file_size, found.recorded)
 
     # ------------------------------------------------------------ names
@@ -341,15 +324,15 @@ class Client:
             NotFound, NotADirectory: There is none; the session stays where it was.
         """
         with self._turn() as link:
-            path = self._ask(link, Cd(path=remote), Located).path
+            path = self._ask(link, headers.Cd(path=remote), headers.Located).path
         self._directory = path
         return path
 
     def pwd(self) -> str:
         """Returns the session's directory, absolute."""
         with self._turn() as link:
-            request = Pwd() if "pwd" in link.features else Cd(path=".")
-            return self._ask(link, request, Located).path
+            request = headers.Pwd() if "pwd" in link.features else headers.Cd(path=".")
+            return self._ask(link, request, headers.Located).path
 
     def is_directory(self, remote: str) -> bool:
         """Returns whether there is a directory at `remote`; False also when nothing is."""
@@ -370,7 +353,7 @@ class Client:
             AlreadyExists: The name is taken. NotFound: the parent is missing, and `parents` is False.
         """
         with self._turn() as link:
-            return self._ask(link, Mkdir(path=remote, parents=parents), Made).created
+            return self._ask(link, headers.Mkdir(path=remote, parents=parents), headers.Made).created
 
     def remove(self, remote: str, *, recursive: bool = False) -> int:
         """Removes a file or directory and returns how many names went.
@@ -381,7 +364,10 @@ class Client:
         with self._turn() as link:
             # A large tree takes its time, and silence is all that can be heard of it.
             return self._ask(
-                link, Rm(path=remote, recursive=recursive), Removed, wait=600 if recursive else 0
+                link,
+                headers.Rm(path=remote, recursive=recursive),
+                headers.Removed,
+                wait=600 if recursive else 0,
             ).removed
 
     def rename(self, source: str, target: str, *, clobber: bool = True) -> str:
@@ -396,12 +382,12 @@ class Client:
             AlreadyExists: The name is taken, and `clobber` is False or it is a directory. NotFound: no `source`.
         """
         with self._turn() as link:
-            return self._ask(link, Mv(path=source, to=target, clobber=clobber), Located).path
+            return self._ask(link, headers.Mv(path=source, to=target, clobber=clobber), headers.Located).path
 
     def space(self) -> Space:
         """Returns how much room there is on the server."""
         with self._turn() as link:
-            room = self._ask(link, Df(), Room)
+            room = self._ask(link, headers.Df(), headers.Room)
         return Space(room.limit, room.used, room.reserved, room.free)
 
     # ------------------------------------------------------------ trees

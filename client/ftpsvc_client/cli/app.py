@@ -21,6 +21,7 @@ from ftpsvc.exceptions import (
 )
 from ftpsvc_client.cli import exits
 from ftpsvc_client.cli.output import Output
+from ftpsvc_client.cli.startup import without_plugins
 from ftpsvc_client.profiles import Directories, Profiles, Target, choose
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class App:
         Raises:
             FtpsvcError: It cannot be reached, or refuses.
         """
+        without_plugins()
         from ftpsvc_client.client import connect
 
         self.out.detail(f"connecting to {self.target.server}")
