@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import copy
 import itertools
 import os
@@ -160,6 +161,9 @@ class App:
             self.target.server, timeout=self.timeout, algorithm=self.algorithm, directory=directory
         )
         self.session.client = client
+        # Off while things are loaded (`main`). What was loaded is never garbage, what a shell or a tree makes may be.
+        gc.freeze()
+        gc.enable()
         if client.greeting.banner and not self.in_shell:
             self.out.detail(f"the server says: {client.greeting.banner}")
         self.out.detail(f"connected, digests by {client.algorithm}")
