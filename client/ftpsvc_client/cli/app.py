@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import copy
+import gc
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
