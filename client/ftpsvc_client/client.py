@@ -17,34 +17,9 @@ from ftpsvc.exceptions import (
     InvalidRequest,
     LocalProtocolError,
 )
+from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
-from ftpsvc.protocol.headers import (
-    Cd,
-    Df,
-    Get,
-    Greeting,
-    Identified,
-    IssueToken,
-    Located,
-    Made,
-    Mkdir,
-    Mv,
-    Put,
-    Pwd,
-    Removed,
-    Request,
-    Response,
-    RevokeToken,
-    Rm,
-    Room,
-    SetPassword,
-    Stored,
-    TokenIssued,
-    TokensRevoked,
-    Verified,
-    Verify,
-    Whoami,
-)
+from ftpsvc.protocol.headers import Greeting, Request
 from ftpsvc.transport import BufferPool
 from ftpsvc_client import listing
 from ftpsvc_client.link import Answered, Link, accepted
@@ -218,7 +193,7 @@ class Client:
             self.certificate = link.certificate
             self.algorithm = _choose(link.greeting.algorithms, self._wanted)
             if self._directory is not None:
-                link.call(Cd(path=self._directory), Located)
+                link.call(headers.Cd(path=self._directory), headers.Located)
         except BaseException:
             link.close()
             raise
@@ -233,7 +208,7 @@ class Client:
     def whoami(self) -> Identity:
         """Returns who the session is."""
         with self._turn() as link:
-            found = self._ask(link, Whoami(), Identified)
+            found = self._ask(link, headers.Whoami(), headers.Identified)
         return Identity(found.user, found.role, found.via, found.token, found.group, found.may)
 
     def set_password(self, password: str) -> None:
@@ -250,7 +225,7 @@ class Client:
         check_new_password(password)
         verifier = derive(password, Kind.PASSWORD)
         with self._turn() as link:
-            self._ask(link, SetPassword(verifier=verifier.encode()), Response)
+            self._ask(link, headers.SetPassword(verifier=verifier.encode()), headers.Response)
 
     def issue_token(self, label: str) -> str:
         """Makes a device token for oneself and returns it in one piece, for `Credentials.token`.
@@ -268,13 +243,15 @@ class Client:
         secret = new_token()
         verifier = derive(secret, Kind.TOKEN)
         with self._turn() as link:
-            issued = self._ask(link, IssueToken(label=label, verifier=verifier.encode()), TokenIssued)
+            issued = self._ask(
+                link, headers.IssueToken(label=label, verifier=verifier.encode()), headers.TokenIssued
+            )
         return token_text(issued.token, secret)
 
     def revoke_token(self, token_id: str | None = None) -> int:
         """Makes one of one's device tokens worthless, or with None all of them; returns how many went."""
         with self._turn() as link:
-            return self._ask(link, RevokeToken(token=token_id), TokensRevoked).revoked
+            return self._ask(link, headers.RevokeToken(token=token_id), headers.TokensRevoked).revoked
 
     # ------------------------------------------------------------ files
 
@@ -316,7 +293,7 @@ class Client:
         with _opened(source) as (opened, local):
             name = os.path.basename(local) if local is not None else None
             path = _target(remote, name)
-            request = Put(
+            request = headers.Put(
                 path=path, size=opened.size, file_size=opened.size, algorithm=self.algorithm, clobber=clobber,
                 modified=modified if modified is not None else _not_negative(getattr(opened, "modified", None)),
                 mode=mode if mode is not None else getattr(opened, "mode", None),
@@ -331,7 +308,7 @@ class Client:
                     send(link, request, opened, watcher, answers.append)
                     watcher.verifying()
                     link.settle()
-                    stored = accepted(answers[0], Stored)
+                    stored = accepted(answers[0], headers.Stored)
                     done = True
             finally:
                 watcher.end(done=done)
@@ -369,7 +346,7 @@ class Client:
         with self._turn() as link:
             from ftpsvc_client.download import fetch, fetch_to_stream
 
-            request = Get(path=remote, algorithm=self.algorithm)
+            request = headers.Get(path=remote, algorithm=self.algorithm)
             if isinstance(target, (str, os.PathLike)):
                 return fetch(link, request, os.fspath(target), overwrite=overwrite, watcher=watcher)
             return fetch_to_stream(link, request, target, watcher)
@@ -388,8 +365,8 @@ class Client:
         with self._turn() as link:
             _need(link, "verify", base=False)
             size = listing.stat(link, remote).size or 0
-            request = Verify(path=remote, algorithm=algorithm or self.algorithm)
-            found = self._ask(link, request, Verified, wait=size / _HASH_RATE)
+            request = headers.Verify(path=remote, algorithm=algorithm or self.algorithm)
+            found = self._ask(link, request, headers.Verified, wait=size / _HASH_RATE)
         return Verification(found.path, found.algorithm, found.digest, found.file_size, found.recorded)
 
     # ------------------------------------------------------------ names
@@ -449,15 +426,15 @@ class Client:
             NotFound, NotADirectory: There is none; the session stays where it was.
         """
         with self._turn() as link:
-            path = self._ask(link, Cd(path=remote), Located).path
+            path = self._ask(link, headers.Cd(path=remote), headers.Located).path
         self._directory = path
         return path
 
     def pwd(self) -> str:
         """Returns the session's directory, absolute."""
         with self._turn() as link:
-            request = Pwd() if "pwd" in link.features else Cd(path=".")
-            return self._ask(link, request, Located).path
+            request = headers.Pwd() if "pwd" in link.features else headers.Cd(path=".")
+            return self._ask(link, request, headers.Located).path
 
     def is_directory(self, remote: str) -> bool:
         """Returns whether there is a directory at `remote`; False also when nothing is."""
@@ -478,7 +455,7 @@ class Client:
             AlreadyExists: The name is taken. NotFound: the parent is missing, and `parents` is False.
         """
         with self._turn() as link:
-            return self._ask(link, Mkdir(path=remote, parents=parents), Made).created
+            return self._ask(link, headers.Mkdir(path=remote, parents=parents), headers.Made).created
 
     def remove(self, remote: str, *, recursive: bool = False) -> int:
         """Removes a file or directory and returns how many names went.
@@ -489,7 +466,10 @@ class Client:
         with self._turn() as link:
             # A large tree takes its time, and silence is all that can be heard of it.
             return self._ask(
-                link, Rm(path=remote, recursive=recursive), Removed, wait=600 if recursive else 0
+                link,
+                headers.Rm(path=remote, recursive=recursive),
+                headers.Removed,
+                wait=600 if recursive else 0,
             ).removed
 
     def rename(self, source: str, target: str, *, clobber: bool = True) -> str:
@@ -504,12 +484,12 @@ class Client:
             AlreadyExists: The name is taken, and `clobber` is False or it is a directory. NotFound: no `source`.
         """
         with self._turn() as link:
-            return self._ask(link, Mv(path=source, to=target, clobber=clobber), Located).path
+            return self._ask(link, headers.Mv(path=source, to=target, clobber=clobber), headers.Located).path
 
     def space(self) -> Space:
         """Returns how much room there is on the server."""
         with self._turn() as link:
-            room = self._ask(link, Df(), Room)
+            room = self._ask(link, headers.Df(), headers.Room)
         return Space(room.limit, room.used, room.reserved, room.free)
 
     # ------------------------------------------------------------ trees

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from ftpsvc import digests
@@ -140,7 +140,7 @@ def send(link: Link, request: Put, source: Source, watcher: Progress, answer: An
 
     def answered(event: ResponseReceived) -> None:
         if problem is not None and event.error is not None and not event.error.fatal:
-            event = replace(event, error=problem)  # the server only echoes what we told it
+            event = event._replace(error=problem)  # the server only echoes what we told it
         answer(event)
 
     link.submit(request, answered, wait=request.size / _SLOWEST_DISK)

@@ -24,6 +24,7 @@ from ftpsvc.exceptions import (
     RemoteProtocolError,
     TransferTimeout,
 )
+from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import (
     Connection,
     Event,
@@ -32,7 +33,7 @@ from ftpsvc.protocol.connection import (
     ServerClosing,
     TrailerReceived,
 )
-from ftpsvc.protocol.headers import Auth, AuthStep, Greeting, Quit, Request, Response
+from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
@@ -152,7 +153,7 @@ class Link:
             raise
         return tls
 
-    def log_in(self, credentials: Credentials) -> AuthStep:
+    def log_in(self, credentials: Credentials) -> headers.AuthStep:
         """Logs in by SCRAM; nothing else is sent before the server has proved that it knows the account too.
 
         Args:
@@ -185,8 +186,10 @@ class Link:
                 raise AuthenticationFailed("this server lets nobody log in over this connection")
             self._unproved = None
             # The mechanism follows from our side of the connection, and never from what the server offers.
-            first = self.call(Auth(mechanism=login.mechanism, data=login.first()), AuthStep)
-            last = self.call(Auth(data=login.answer(first.data)), AuthStep, wait=_THROTTLED_SECONDS)
+            first = self.call(headers.Auth(mechanism=login.mechanism, data=login.first()), headers.AuthStep)
+            last = self.call(
+                headers.Auth(data=login.answer(first.data)), headers.AuthStep, wait=_THROTTLED_SECONDS
+            )
             login.finish(last.data)
         except FtpsvcError as error:
             self.close()

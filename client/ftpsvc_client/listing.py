@@ -12,8 +12,9 @@ from ftpsvc.exceptions import (
     RemoteProtocolError,
 )
 from ftpsvc.paths import is_addressable
+from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
-from ftpsvc.protocol.headers import Cd, EntryLine, Listing, Located, Ls, Stat, Status, explain
+from ftpsvc.protocol.headers import EntryLine, Listing, Ls, explain
 from ftpsvc.protocol.limits import MAX_PAGE_BYTES
 from ftpsvc.protocol.strictjson import decode_object
 from ftpsvc_client.link import Link, accepted
@@ -89,7 +90,7 @@ def stat(link: Link, path: str) -> RemoteEntry:
         NotFound: Nothing is. FtpsvcError: any other refusal, or the connection's end.
     """
     if "stat" in link.features:
-        answer = link.call(Stat(path=path), Status)
+        answer = link.call(headers.Stat(path=path), headers.Status)
         return RemoteEntry.from_line(answer.entry, answer.path)
     parent, _, name = path.rstrip("/").rpartition("/")
     if name in ("", ".", ".."):
@@ -114,9 +115,9 @@ def is_directory(link: Link, path: str) -> bool:
         if "stat" in link.features:
             return stat(link, path).kind == "dir"
         # The base profile has no stat; `cd` tells, and is undone at once.
-        here = link.call(Cd(path="."), Located)
-        link.call(Cd(path=path), Located)
-        link.call(Cd(path=here.path), Located)
+        here = link.call(headers.Cd(path="."), headers.Located)
+        link.call(headers.Cd(path=path), headers.Located)
+        link.call(headers.Cd(path=here.path), headers.Located)
     except (NotFound, NotADirectory):
         return False
     return True

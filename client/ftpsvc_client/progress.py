@@ -233,11 +233,13 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def _draws_blocks(stream: TextIO) -> bool:
+    """Returns whether a stream can show blocks, one column each. Chinese code pages have them, two columns wide."""
     try:
-        "█▏".encode(stream.encoding or "ascii")
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
+        # What Python writes to Windows' console is always UTF-8; only the device says what the console makes of it.
+        device = os.device_encoding(stream.fileno())
+    except (OSError, ValueError):
+        device = None
+    return all(name.lower().startswith(("utf", "cp65001")) for name in (stream.encoding, device) if name)
 
 
 def _nothing(count: int) -> None:

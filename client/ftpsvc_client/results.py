@@ -13,8 +13,7 @@ from ftpsvc.protocol.headers import EntryLine
 Kind = Literal["file", "dir", "link", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteEntry:
+class RemoteEntry(NamedTuple):
     """What a server says of one name. Nothing of it is trusted: escape it before it is shown (`ftpsvc.text.printable`).
 
     Attributes:
@@ -54,8 +53,7 @@ class RemoteEntry:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """One file that was transferred, or was there already.
 
     Attributes:
@@ -110,8 +108,7 @@ class TreeReport:
     skipped: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """What the server found when it read a stored file again.
 
     Attributes:
@@ -130,8 +127,7 @@ class Verification:
     recorded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who the session is.
 
     Attributes:
@@ -151,8 +147,7 @@ class Identity:
     may: str
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(NamedTuple):
     """Room on the server in bytes; None where the server does not say (`limit` None: there is no quota)."""
 
     limit: int | None

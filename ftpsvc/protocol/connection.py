@@ -8,8 +8,7 @@ socket beyond that; both are reported with `payload_received`. Source: docs/prot
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,41 +21,31 @@ from ftpsvc.exceptions import (
     UnknownOperation,
     from_answer,
 )
+from ftpsvc.protocol import headers
 from ftpsvc.protocol.buffer import ReceiveBuffer
 from ftpsvc.protocol.frames import encode_frame, take_header
-from ftpsvc.protocol.headers import (
-    REQUESTS,
-    ErrorResponse,
-    Greeting,
-    Header,
-    Quit,
-    Request,
-    Response,
-    Trailer,
-    TrailerError,
-    explain,
-)
+from ftpsvc.protocol.headers import Greeting, Header, Quit, Request, Response, explain
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_SIZE
 from ftpsvc.protocol.state import Direction, Role, State, Step
 from ftpsvc.protocol.strictjson import decode_object
 from ftpsvc.text import printable
 
 _Model = TypeVar("_Model", bound=Header)
-_ERROR_KEYS = frozenset(ErrorResponse.model_fields)
 _MESSAGE_CHARACTERS = 2000
 _REASON_CHARACTERS = 500
 _FIELD_CHARACTERS = 4096
 
+# The events are NamedTuples because a frozen dataclass takes 0.5 ms to be made, by compiling text, and these a quarter
+# of it: every command waits for that (docs/design.md, "Start-up").
 
-@dataclass(frozen=True, slots=True)
-class GreetingReceived:
+
+class GreetingReceived(NamedTuple):
     """The server's first message."""
 
     greeting: Greeting
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """A request that can be answered.
 
     Attributes:
@@ -74,8 +63,7 @@ class RequestReceived:
     content: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(NamedTuple):
     """The answer to the oldest unanswered request.
 
     Attributes:
@@ -91,8 +79,7 @@ class ResponseReceived:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ServerClosing:
+class ServerClosing(NamedTuple):
     """The server refused the connection itself, or ends it: an error that answers no request.
 
     Attributes:
@@ -102,8 +89,7 @@ class ServerClosing:
     error: FtpsvcError
 
 
-@dataclass(frozen=True, slots=True)
-class TrailerReceived:
+class TrailerReceived(NamedTuple):
     """The end of a content.
 
     Attributes:
@@ -112,7 +98,7 @@ class TrailerReceived:
     """
 
     digest: str | None
-    error: TrailerError | None
+    error: headers.TrailerError | None
 
 
 Event = GreetingReceived | RequestReceived | ResponseReceived | ServerClosing | TrailerReceived
@@ -196,7 +182,7 @@ class Connection:
             raise InvalidHeader("a response came where a request is due")
         size = _payload_size(fields)
         op = fields.get("op")
-        cls = REQUESTS.get(op) if isinstance(op, str) else None
+        cls = headers.REQUESTS.get(op) if isinstance(op, str) else None
         name = op[:64] if isinstance(op, str) else ""
         if cls is None:
             error = (
@@ -261,10 +247,10 @@ class Connection:
         return ResponseReceived(request, response, None, size or 0)
 
     def _refusal(self, fields: dict[str, Any]) -> ResponseReceived | ServerClosing:
-        answer = _validated(ErrorResponse, fields, "an error answer")
+        answer = _validated(headers.ErrorResponse, fields, "an error answer")
         if "size" in fields:
             raise InvalidHeader("an error answer has a payload")
-        others = {key: value for key, value in fields.items() if key not in _ERROR_KEYS}
+        others = {key: value for key, value in fields.items() if key not in type(answer).model_fields}
         error = from_answer(answer.code, answer.message, others, fatal=answer.fatal, retry=answer.retry)
         if self._in.state is State.GREETING or (answer.fatal and not self.unanswered):
             self._in.take(Step.LAST)
@@ -279,7 +265,7 @@ class Connection:
         return self.unanswered.popleft()
 
     def _trailer(self, fields: dict[str, Any]) -> TrailerReceived:
-        trailer = _validated(Trailer, fields, "a trailer")
+        trailer = _validated(headers.Trailer, fields, "a trailer")
         if (trailer.digest is None) == (trailer.error is None) or "size" in fields:
             raise InvalidHeader("a trailer has neither digest nor error, or both, or a payload")
         self._in.take(Step.TRAILER)
@@ -376,7 +362,9 @@ class Connection:
             for key, value in error.wire().items()
         }
         message = _sendable(str(error), _MESSAGE_CHARACTERS)
-        answer = ErrorResponse(code=error.code, message=message, fatal=fatal, retry=error.retry, **extra)
+        answer = headers.ErrorResponse(
+            code=error.code, message=message, fatal=fatal, retry=error.retry, **extra
+        )
         data = encode_frame(answer.encode())
         self._out.take(Step.LAST if fatal else Step.HEADER)
         return data
@@ -397,9 +385,9 @@ class Connection:
         reason = (
             None
             if error is None
-            else TrailerError(code=error.code, message=_sendable(str(error), _REASON_CHARACTERS))
+            else headers.TrailerError(code=error.code, message=_sendable(str(error), _REASON_CHARACTERS))
         )
-        data = encode_frame(Trailer(digest=digest, error=reason).encode())
+        data = encode_frame(headers.Trailer(digest=digest, error=reason).encode())
         self._out.take(Step.TRAILER)
         return data
 

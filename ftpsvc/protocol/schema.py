@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
     return {
         "$schema": _DIALECT,
         "title": "Headers of the ftpsvc protocol, version 1",
-        "description": "Generated from ftpsvc/protocol/headers.py. The norm, in words, is docs/protocol.md.",
+        "description": "Generated from the models of ftpsvc.protocol.headers. The norm, in words, is docs/protocol.md.",
         "greeting": _reference(Greeting),
         "trailer": _reference(Trailer),
         "error": _reference(ErrorResponse),

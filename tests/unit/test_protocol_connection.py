@@ -74,7 +74,11 @@ REQUEST: dict[str, dict[str, Any]] = {
     "auth": {"op": "auth", "mechanism": "SCRAM-SHA-256", "data": "n,,n=alice,r=abc"},
     "whoami": {"op": "whoami"},
     "set-password": {"op": "set-password", "verifier": "SCRAM-SHA-256$600000:c2FsdA==$a2V5:a2V5"},
-    "issue-token": {"op": "issue-token", "label": "laptop", "verifier": "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5"},
+    "issue-token": {
+        "op": "issue-token",
+        "label": "laptop",
+        "verifier": "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5",
+    },
     "revoke-token": {"op": "revoke-token", "token": "ABCD2345"},
     "quit": {"op": "quit"},
 }
@@ -181,7 +185,7 @@ def test_c11_c23_an_unknown_op_is_answerable(op: str) -> None:
     event, after = outcomes
     assert isinstance(event, RequestReceived)
     assert event.request is None
-    assert event.op == op[:64]
+    assert (event.op, event.size, event.content) == (op[:64], 0, False)
     assert isinstance(event.error, UnknownOperation if op else InvalidRequest)
     assert str(event.error).isprintable()
     assert len(str(event.error)) < 300

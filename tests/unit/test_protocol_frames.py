@@ -125,6 +125,13 @@ def test_a_buffer_that_is_read_from_stays_within_its_bound() -> None:
     assert largest == LARGE
 
 
+def test_a_buffer_that_nobody_reads_from_loses_nothing_all_the_same() -> None:
+    data = bytes(range(256)) * 1200
+    buffer = filled(data)
+    assert len(buffer) == len(data) > LARGE
+    assert buffer.peek(len(data)) == data
+
+
 def test_an_expectation_is_met() -> None:
     buffer = filled(b"1234")
     buffer.discard(2)

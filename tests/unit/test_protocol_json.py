@@ -57,6 +57,7 @@ TOO_DEEP = {
     "10,000 arrays": b'{"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     "10,000 arrays without end": b'{"a": ' + b"[" * 10_000,
     "10,000 objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "behind much that is shallow": b'{"a":[' + b"[]," * 50 + b"[" * MAX_NESTING + b"]" * MAX_NESTING + b"]}",
     "one more than allowed": b'{"a":' * MAX_NESTING + b"[]" + b"}" * MAX_NESTING,
 }
 REFUSED = NO_JSON | NO_OBJECT | BAD_NUMBER | TWICE | NO_UNICODE | TOO_DEEP

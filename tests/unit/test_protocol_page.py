@@ -86,8 +86,10 @@ def schema_of(cell: str) -> dict[str, Any]:
 
 MODELS = {
     name: value
-    for name, value in vars(headers).items()
-    if isinstance(value, type) and issubclass(value, Header) and value not in (Header, headers.Request)
+    for name in headers.__all__
+    if isinstance(value := getattr(headers, name), type)
+    and issubclass(value, Header)
+    and value not in (Header, headers.Request)
 }
 
 

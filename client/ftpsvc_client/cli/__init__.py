@@ -14,11 +14,10 @@ def main() -> NoReturn:
     """Runs the command line of this process, and ends the process with its exit code."""
     import gc
 
-    # Start-up is most of what a short command costs (benchmarks/startup.py has the shares). Nothing that imports make
-    # is garbage, so looking for some is wasted; no plugin of pydantic has a say in what a header is; and a process
-    # that has flushed and closed everything need not be taken apart object by object.
+    # Start-up is most of what a short command costs (docs/design.md, "Start-up"). Nothing that imports make is garbage,
+    # so looking for some is wasted; and a process that has flushed and closed everything need not be taken apart
+    # object by object.
     gc.disable()
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from ftpsvc_client.cli.run import run
 

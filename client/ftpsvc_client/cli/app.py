@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from ftpsvc.exceptions import (
 )
 from ftpsvc_client.cli import exits
 from ftpsvc_client.cli.output import Output
+from ftpsvc_client.cli.startup import without_plugins
 from ftpsvc_client.profiles import Directories, Profiles, Target, choose
 
 if TYPE_CHECKING:
@@ -157,6 +159,7 @@ class App:
         Raises:
             FtpsvcError: It cannot be reached, or refuses.
         """
+        without_plugins()
         from ftpsvc_client.cli.entry import dial
 
         self.out.detail(f"connecting to {self.target.server}")
@@ -165,6 +168,9 @@ class App:
             allow_plain=self.allow_plain,
         )  # fmt: skip
         self.session.client = client
+        # Off while things are loaded (`main`). What was loaded is never garbage, what a shell or a tree makes may be.
+        gc.freeze()
+        gc.enable()
         if client.greeting.banner and not self.in_shell:
             self.out.detail(f"the server says: {client.greeting.banner}")
         self.out.detail(f"connected, digests by {client.algorithm}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from ftpsvc_client.cli.app import App
 from ftpsvc_client.cli.output import in_columns
 from ftpsvc_client.cli.params import RemotePath, common_options, examples, json_option
 from ftpsvc_client.cli.shown import entry_record, long_line, marked, skipped
-from ftpsvc_client.cli.targets import join
+from ftpsvc_client.cli.targets import join, name_of_remote
 
 if TYPE_CHECKING:
     from ftpsvc_client.client import Client
@@ -57,7 +56,7 @@ def ls(
 
     def list_one(source: globs.Found) -> None:
         path, entry = source
-        if path == "." or _holds_more(client, source, recursive=recursive):
+        if _holds_more(client, source, recursive=recursive):
             if len(found) > 1 and not app.out.json:
                 app.out.line(f"{path}:")
             entries = client.iter_list(path, recursive=recursive, digests=digests, algorithm=app.algorithm)
@@ -68,7 +67,7 @@ def ls(
                 entries = client.iter_list(path, digests=digests, algorithm=app.algorithm)
             else:
                 entries = iter([entry])
-            listing.show((dataclasses.replace(one, path=path) for one in entries), None)
+            listing.show((one._replace(path=path) for one in entries), None)
 
     app.each(found, list_one)
     listing.finish()
@@ -76,6 +75,10 @@ def ls(
 
 def _holds_more(client: Client, source: globs.Found, *, recursive: bool) -> bool:
     """Returns whether what is in it is to be listed: a directory that was named, or with -R matched by a pattern."""
+    if not name_of_remote(
+        source.path
+    ):  # `/`, `..` and the like: what is asked about them is answered by listing them
+        return True
     if source.entry is None:
         return client.is_directory(source.path)
     return recursive and source.entry.kind == "dir"
