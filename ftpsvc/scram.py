@@ -1,8 +1,8 @@
 """The client's half of a log-in, and how a secret becomes a verifier: SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677).
 
 The cryptography is that of the library scramp, which is imported when a log-in begins and not before: it takes 34 ms.
-What is added are the rules of docs/protocol.md section 11: the mechanism follows from the connection and never from what
-the server offers, iteration counts have a floor and a ceiling, and every error is one of ours.
+What is added are the rules of docs/protocol.md section 11: the mechanism follows from the connection and never from
+what the server offers, iteration counts have a floor and a ceiling, and every error is one of ours.
 """
 
 from __future__ import annotations

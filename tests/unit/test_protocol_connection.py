@@ -74,7 +74,11 @@ REQUEST: dict[str, dict[str, Any]] = {
     "auth": {"op": "auth", "mechanism": "SCRAM-SHA-256", "data": "n,,n=alice,r=abc"},
     "whoami": {"op": "whoami"},
     "set-password": {"op": "set-password", "verifier": "SCRAM-SHA-256$600000:c2FsdA==$a2V5:a2V5"},
-    "issue-token": {"op": "issue-token", "label": "laptop", "verifier": "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5"},
+    "issue-token": {
+        "op": "issue-token",
+        "label": "laptop",
+        "verifier": "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5",
+    },
     "revoke-token": {"op": "revoke-token", "token": "ABCD2345"},
     "quit": {"op": "quit"},
 }
