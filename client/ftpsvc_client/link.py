@@ -120,6 +120,7 @@ class Link:
             if not isinstance(event, GreetingReceived):
                 raise ConnectionLost("the peer closed it without a greeting; is it an ftpsvc server?")
             self.greeting: Greeting = event.greeting
+            self._max_header = event.greeting.limits.header
         except RemoteProtocolError as error:
             self.close()
             raise ConnectFailed(str(address), f"no ftpsvc server answers there ({error})") from None
@@ -191,6 +192,8 @@ class Link:
                 headers.Auth(data=login.answer(first.data)), headers.AuthStep, wait=_THROTTLED_SECONDS
             )
             login.finish(last.data)
+            # The greeting spoke of clients that have not logged in.
+            self._max_header = MAX_HEADER
         except FtpsvcError as error:
             self.close()
             if unproved is not None and isinstance(error, AuthenticationFailed):
@@ -234,10 +237,8 @@ class Link:
             raise self._unproved
         connection = self.channel.connection
         size = len(request.encode()) + 4
-        if size > self.greeting.limits.header:
-            raise LocalProtocolError(
-                f"a header of {size} bytes, where the server takes {self.greeting.limits.header}"
-            )
+        if size > self._max_header:
+            raise LocalProtocolError(f"a header of {size} bytes, where the server takes {self._max_header}")
         while connection.unanswered and (
             len(connection.unanswered) >= self._window
             or connection.unanswered_bytes + size > self._window_bytes

@@ -1,4 +1,4 @@
-"""Who somebody is: log-in by SCRAM, and what one may do about one's own account (docs/protocol.md section 7)."""
+"""Who somebody is: log-in by SCRAM, and what one may do about one's own account (docs/protocol.md section 11)."""
 
 from __future__ import annotations
 

@@ -287,7 +287,10 @@ def test_c06_c11_what_is_no_header_ends_the_connection_with_a_reason(daemon: Dae
         ({"op": "ls", "limit": True}, "bad-request"),
         ({"op": "ls", "recursive": 1}, "bad-request"),
         ({"op": "rm", "path": "x", "recursive": "yes"}, "bad-request"),
-        ({"op": "auth", "mechanism": "PLAIN"}, "unknown-op"),
+        ({"op": "auth", "mechanism": "SCRAM-SHA-256"}, "bad-request"),
+        ({"op": "auth", "data": "c=biws,r=x,p=x"}, "bad-request"),
+        ({"op": "auth", "mechanism": "PLAIN", "data": ""}, "auth-required"),
+        ({"op": "revoke-token", "token": "x"}, "auth-required"),
         ({"op": "begin", "path": "x", "file_size": 1}, "unknown-op"),
     ],
 )

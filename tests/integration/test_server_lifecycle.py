@@ -84,7 +84,7 @@ def test_the_default_root_is_laid_out_in_the_working_directory(tmp_path: Path) -
         assert running.wait_for("hint: durability is relaxed")
         root = Path("server_storage")
         assert stat.S_IMODE((root / ".ftpsvc").stat().st_mode) == 0o700
-        assert sorted(path.name for path in root.iterdir()) == [".ftpsvc", "public"]
+        assert sorted(path.name for path in root.iterdir()) == [".ftpsvc", "handouts", "public", "users"]
         with RawPeer(running.where) as peer:
             assert peer.put("a", b"1")["status"] == "ok"
         assert (root / "public" / "a").read_bytes() == b"1"
@@ -117,9 +117,14 @@ def test_guests_off_loopback_are_refused_until_an_address_is_named(tmp_path: Pat
         with server(tmp_path / "root", listen=f"ftpsvc+tcp://{wildcard}:0") as running:
             port = running.where[1]
             with RawPeer((address, port)) as refused:
-                answer = refused.greeting
-                assert (answer["code"], answer["fatal"]) == ("permission-denied", True)
-                assert f"--listen ftpsvc+tcp://{address}:{port}" in answer["message"]
+                # Greeted all the same: over TLS it could log in.
+                assert (refused.greeting["guest"], refused.greeting["mechanisms"]) == ("none", [])
+                assert refused.ask("whoami") == {"status": "ok", "may": "none"}
+                for op, fields in {"pwd": {}, "ls": {}, "mkdir": {"path": "d"}, "nonsense": {}}.items():
+                    answer = refused.ask(op, **fields)
+                    assert (answer["code"], answer["fatal"]) == ("permission-denied", False)
+                    assert f"--listen ftpsvc+tcp://{address}:{port}" in answer["message"]
+                assert refused.ask("quit") == {"status": "ok"}
                 assert refused.at_end()
             with RawPeer(("127.0.0.1", port)) as served:
                 assert served.ask("pwd")["status"] == "ok"

@@ -45,7 +45,8 @@ def test_the_greeting_says_what_a_client_needs(peer: RawPeer) -> None:
     assert greeting["version"] == 1
     assert greeting["algorithms"] == ["blake3", "sha256", "md5"]
     assert greeting["guest"] == "write"
-    assert greeting["mechanisms"] == []
+    assert greeting["mechanisms"] == ["SCRAM-SHA-256"]  # on this machine; TLS has the bound one
+    assert {"auth", "whoami", "set-password", "issue-token", "revoke-token"} <= set(greeting["features"])
     assert {"stat", "pwd", "mkdir", "rm", "mv", "df", "verify"} <= set(greeting["features"])
     assert {"offset", "version", "pages", "recursive", "digests", "no-clobber"} <= set(greeting["features"])
     assert greeting["limits"] == {

@@ -103,6 +103,15 @@ def test_log_in_over_tls_is_bound(here: Place, kind: str) -> None:
         assert client.greeting.mechanisms == ["SCRAM-SHA-256-PLUS"]
 
 
+def test_who_is_logged_in_may_send_long_headers(here: Place) -> None:
+    path = "/".join(["d" * 250] * 12)
+    with connect(here.url, credentials=here.token, fingerprint=here.fingerprint) as client:
+        assert client.greeting.limits.header == 4096
+        client.mkdir(path, parents=True)
+        client.rename(path, f"{path}2")
+        assert client.stat(f"{path}2").kind == "dir"
+
+
 # ---------------------------------------------------------------- in the middle
 
 

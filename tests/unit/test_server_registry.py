@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from ftpsvc.exceptions import Busy
-from ftpsvc.server.registry import Registry
+from ftpsvc.server.registry import Registry, Seat
 
 
 @pytest.fixture
@@ -17,14 +17,21 @@ def sockets() -> Iterator[list[socket.socket]]:
         yield [stack.enter_context(socket.socket()) for _ in range(6)]
 
 
+def seated(registry: Registry, sock: socket.socket, group: str) -> Seat:
+    """A seat of a guest who is served: strangers have limits of their own (tests/unit/test_registry.py)."""
+    seat = registry.admit(sock, group)
+    seat.take_for(None)
+    return seat
+
+
 def test_limits_in_all_and_for_each_address(sockets: list[socket.socket]) -> None:
     registry = Registry(4, 2)
-    numbers = [registry.admit(sockets[index], group).number for index, group in enumerate(["a", "a", "b"])]
+    numbers = [seated(registry, sockets[index], group).number for index, group in enumerate(["a", "a", "b"])]
     assert numbers == [1, 2, 3]
     with pytest.raises(Busy, match="all 2 connections that one address may have") as caught:
         registry.admit(sockets[3], "a")
     assert caught.value.limit == 2
-    registry.admit(sockets[3], "b")
+    seated(registry, sockets[3], "b")
     with pytest.raises(Busy, match="all 4 connections of the server") as caught:
         registry.admit(sockets[4], "c")
     assert caught.value.limit == 4
@@ -53,7 +60,7 @@ def test_no_seat_once_it_stops(sockets: list[socket.socket]) -> None:
 
 def test_only_those_at_work_count_as_cut(sockets: list[socket.socket]) -> None:
     registry = Registry(4, 4)
-    waiting, working, ending, fresh = (registry.admit(sock, "a") for sock in sockets[:4])
+    waiting, working, ending, fresh = (seated(registry, sock, "a") for sock in sockets[:4])
     waiting.begin_waiting()
     working.begin_working()
     ending.begin_ending()
