@@ -17,6 +17,7 @@ from ftpsvc.exceptions import (
     ConnectFailed,
     ConnectionLost,
     FtpsvcError,
+    InvalidRequest,
     LocalProtocolError,
     RemoteProtocolError,
     TransferTimeout,
@@ -30,7 +31,7 @@ from ftpsvc.protocol.connection import (
     TrailerReceived,
 )
 from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
-from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
+from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW, PREFIX_BYTES
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
 
@@ -124,14 +125,17 @@ class Link:
             wait: As for `call`.
 
         Raises:
+            InvalidRequest: It is longer than the server takes. Nothing was sent.
             FtpsvcError: The connection's end, while waiting for room in the window.
         """
         connection = self.channel.connection
-        size = len(request.encode()) + 4
-        if size > self.greeting.limits.header:
-            raise LocalProtocolError(
-                f"a header of {size} bytes, where the server takes {self.greeting.limits.header}"
+        header = len(request.encode())
+        if header > self.greeting.limits.header:
+            raise InvalidRequest(
+                f"{request.op}: a name is too long for this server "
+                f"({header} bytes in all, {self.greeting.limits.header} are taken)"
             )
+        size = PREFIX_BYTES + header
         while connection.unanswered and (
             len(connection.unanswered) >= self._window
             or connection.unanswered_bytes + size > self._window_bytes
