@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers.cases import PAGE, TESTS, cell, collect, named, rows, cases_in
+from tests.helpers.cases import PAGE, TESTS, cases_in, cell, collect, named, rows
 
 ALL = [
     *range(1, 12), 14, 15, 17, *range(20, 25), 26, 29, 30, 33, *range(34, 44), *range(45, 51), 52, *range(54, 61),
