@@ -7,6 +7,7 @@ one, or when the window is full. The rules that keep two full pipes from blockin
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -192,7 +193,20 @@ class Link:
         """Whether a new request can be sent: nothing is half sent, half read or unanswered."""
         connection = self.channel.connection
         at_rest = connection.incoming is State.IDLE and connection.outgoing is State.IDLE
-        return not self._closed and at_rest and not connection.unanswered
+        return not self._closed and at_rest and not connection.unanswered and not self._answers
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another request can be sent, though answers may still be due."""
+        connection = self.channel.connection
+        ended = self._closed or self.channel.send_failed or connection.incoming is State.CLOSED
+        return not ended and connection.outgoing is State.IDLE
+
+    def take_queued(self) -> None:
+        """Hands out the answers that have arrived already, without waiting for any. What they raise is left out."""
+        while self._answers and self.channel.has_events:
+            with contextlib.suppress(FtpsvcError):
+                self.collect()
 
     @property
     def closed(self) -> bool:
@@ -247,6 +261,8 @@ def _dial(address: Address, timeout: float) -> socket.socket:
                 raise
             return sock
         sock = socket.create_connection((address.host, address.port), timeout=timeout)
+    except UnicodeError:  # a name that no DNS can hold: an empty or overlong part
+        raise ConnectFailed(str(address), "that is no host name") from None
     except TimeoutError:
         raise TransferTimeout(f"a connection to {address}", timeout) from None
     except OSError as error:

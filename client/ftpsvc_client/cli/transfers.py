@@ -130,7 +130,7 @@ def get(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
                 tree_moved(app, report, source.path, where, fetching=True)
                 return
             if os.path.isdir(where):  # never into it: that would be a name that nobody asked for
-                raise IsADirectory(source.path if _is_directory(client, source) else where)
+                raise IsADirectory(source.path if client.stat(source.path).kind == "dir" else where)
             fetched = client.get(source.path, where, overwrite=force, progress=watch)
             file_moved(app, fetched, source.path, where, fetching=True)
 
