@@ -4,7 +4,7 @@
     python -m benchmarks large --mib 256     one part of it, smaller
     python -m benchmarks --out results.md    also into a file
 
-Parts: large (one file both ways), start (whole commands), memory (the daemon's, Linux only).
+Parts: large (one file both ways), start (whole commands), memory (the daemon's, Linux only), progress (what bars cost).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import large, memory, start
+from benchmarks import large, memory, progress_cost, start
 
-_PARTS = {"large": large.run, "start": start.run, "memory": memory.run}
+_PARTS = {"large": large.run, "start": start.run, "memory": memory.run, "progress": progress_cost.run}
 
 
 def main() -> None:

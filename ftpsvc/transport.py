@@ -195,6 +195,11 @@ class Channel:
                 raise ConnectionLost(self._where_it_ended())
             buffer.filled(count)
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `receive_event` has something to return that came while we sent."""
+        return bool(self._events)
+
     def payload(self, pool: BufferPool) -> Generator[memoryview, None, None]:
         """Yields the payload under way, in pieces that are as large as they can be.
 

@@ -16,6 +16,7 @@ from ftpsvc.exceptions import (
     InvalidPath,
     InvalidRequest,
     LocalProtocolError,
+    ReadFailed,
 )
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
@@ -166,10 +167,11 @@ class Client:
                 raise LocalProtocolError("this client is closed")
             if self._link is None:
                 self._link = self._connect()
-            link = self._link
             try:
-                yield link
+                yield self._link
             finally:
+                # Asked anew: a tree may have gone on over another one.
+                link = self._link
                 if not link.usable:
                     link.close()
                     self._link = None
@@ -198,6 +200,11 @@ class Client:
             link.close()
             raise
         return link
+
+    def _renew(self) -> Link:
+        """Connects anew in the middle of a call."""
+        self._link = self._connect()
+        return self._link
 
     def _ask(self, link: Link, request: Request, kind: type[Answered], *, wait: float = 0) -> Answered:
         _need(link, request.op, base=request.base)
@@ -425,8 +432,15 @@ class Client:
         Raises:
             NotFound, NotADirectory: There is none; the session stays where it was.
         """
-        with self._turn() as link:
-            path = self._ask(link, headers.Cd(path=remote), headers.Located).path
+        before = self._directory
+        if remote.startswith("/"):
+            self._directory = None  # where we were does not matter, and may be gone
+        try:
+            with self._turn() as link:
+                path = self._ask(link, headers.Cd(path=remote), headers.Located).path
+        except BaseException:
+            self._directory = before
+            raise
         self._directory = path
         return path
 
@@ -520,7 +534,13 @@ class Client:
 
         with self._turn() as link:
             return put_tree(
-                link, os.fspath(local), remote, algorithm=self.algorithm, clobber=clobber, watcher=progress
+                link,
+                os.fspath(local),
+                remote,
+                algorithm=self.algorithm,
+                clobber=clobber,
+                watcher=progress,
+                relink=self._renew,
             )
 
     def get_tree(
@@ -602,6 +622,8 @@ def _opened(
         with tempfile.TemporaryFile() as copy:
             while data := source.read(1 << 20):
                 copy.write(data)
+            if data is None:  # a raw stream that does not block has nothing now, which is not its end
+                raise ReadFailed("the given stream", "it does not block, and has nothing to read now")
             copy.seek(0)
             yield _StreamSource(cast(BinaryIO, copy), "the given stream"), None
 

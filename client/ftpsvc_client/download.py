@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from functools import partial
 from typing import BinaryIO
 
 from ftpsvc import digests
 from ftpsvc.confine import Directory, open_root
+from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import AlreadyExists, InvalidPath, IsADirectory, NotAFile
 from ftpsvc.paths import check_name, portability_problem
 from ftpsvc.protocol.connection import ResponseReceived
@@ -53,7 +56,7 @@ def fetch_to_stream(link: Link, request: Get, stream: BinaryIO, watcher: Progres
         watcher.begin(request.path, found.size)
         done = False
         try:
-            got = content.receive(link, event, stream.write, watcher, "the given stream")
+            got = content.receive(link, event, partial(_write_all, stream), watcher, "the given stream")
             done = True
         finally:
             watcher.end(done=done)
@@ -64,6 +67,20 @@ def fetch_to_stream(link: Link, request: Get, stream: BinaryIO, watcher: Progres
     link.submit(request, answer)
     link.settle()
     return fetched[0]
+
+
+def _write_all(stream: BinaryIO, data: Bytes) -> None:
+    """Writes all of `data`: a raw stream may take a part of it and say so, or nothing at all.
+
+    Raises:
+        OSError: It takes nothing.
+    """
+    view = memoryview(data)
+    while view:
+        count = stream.write(view)
+        if not count:
+            raise OSError(errno.EIO, "the stream takes no more")
+        view = view[count:]
 
 
 def save(

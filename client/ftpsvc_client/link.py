@@ -7,6 +7,7 @@ one, or when the window is full. The rules that keep two full pipes from blockin
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from ftpsvc.exceptions import (
     ConnectFailed,
     ConnectionLost,
     FtpsvcError,
+    InvalidRequest,
     LocalProtocolError,
     PermissionDenied,
     RemoteProtocolError,
@@ -34,7 +36,7 @@ from ftpsvc.protocol.connection import (
     TrailerReceived,
 )
 from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
-from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW
+from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW, PREFIX_BYTES
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BufferPool, Channel
 
@@ -231,14 +233,19 @@ class Link:
             wait: As for `call`.
 
         Raises:
+            InvalidRequest: It is longer than the server takes. Nothing was sent.
             FtpsvcError: The connection's end, while waiting for room in the window.
         """
         if self._unproved is not None:
             raise self._unproved
         connection = self.channel.connection
-        size = len(request.encode()) + 4
-        if size > self._max_header:
-            raise LocalProtocolError(f"a header of {size} bytes, where the server takes {self._max_header}")
+        header = len(request.encode())
+        if header > self._max_header:
+            raise InvalidRequest(
+                f"{request.op}: a name is too long for this server "
+                f"({header} bytes in all, {self._max_header} are taken)"
+            )
+        size = PREFIX_BYTES + header
         while connection.unanswered and (
             len(connection.unanswered) >= self._window
             or connection.unanswered_bytes + size > self._window_bytes
@@ -295,7 +302,20 @@ class Link:
         """Whether a new request can be sent: nothing is half sent, half read or unanswered."""
         connection = self.channel.connection
         at_rest = connection.incoming is State.IDLE and connection.outgoing is State.IDLE
-        return not self._closed and at_rest and not connection.unanswered
+        return not self._closed and at_rest and not connection.unanswered and not self._answers
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another request can be sent, though answers may still be due."""
+        connection = self.channel.connection
+        ended = self._closed or self.channel.send_failed or connection.incoming is State.CLOSED
+        return not ended and connection.outgoing is State.IDLE
+
+    def take_queued(self) -> None:
+        """Hands out the answers that have arrived already, without waiting for any. What they raise is left out."""
+        while self._answers and self.channel.has_events:
+            with contextlib.suppress(FtpsvcError):
+                self.collect()
 
     @property
     def closed(self) -> bool:
@@ -377,6 +397,8 @@ def _dial(address: Address, timeout: float) -> socket.socket:
                 raise
             return sock
         sock = socket.create_connection((address.host, address.port), timeout=timeout)
+    except UnicodeError:  # a name that no DNS can hold: an empty or overlong part
+        raise ConnectFailed(str(address), "that is no host name") from None
     except TimeoutError:
         raise TransferTimeout(f"a connection to {address}", timeout) from None
     except OSError as error:

@@ -72,7 +72,7 @@ class Pages:
             ]
             entries = [_beneath(entry, self._prefix) for entry in entries]
             self._waiting.extend(reversed(folders))
-        if cursor is not None and cursor == self._cursor:
+        if cursor is not None and (cursor == self._cursor or not entries):
             raise RemoteProtocolError("the server returns the same page of a listing again and again")
         self._cursor = cursor
         if cursor is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ftpsvc.exceptions import (
     AlreadyExists,
@@ -26,22 +29,46 @@ from ftpsvc_client.watching import Progress, Unwatched
 
 
 def put_tree(
-    link: Link, local: str, remote: str, *, algorithm: str, clobber: bool, watcher: Progress | None
+    link: Link,
+    local: str,
+    remote: str,
+    *,
+    algorithm: str,
+    clobber: bool,
+    watcher: Progress | None,
+    relink: Callable[[], Link],
 ) -> TreeReport:
-    """Stores the content of a local directory; the arguments and errors are those of `Client.put_tree`."""
+    """Stores the content of a local directory; the other arguments and errors are those of `Client.put_tree`.
+
+    Args:
+        link: The connection to begin with.
+        relink: Makes another one, in the same directory, when the server ended this one over a single file.
+    """
     for feature in ("mkdir",) if clobber else ("mkdir", "no-clobber"):
         if feature not in link.features:
             raise InvalidRequest(f"this server does not offer {feature}, so it cannot take a tree like this")
     if not os.path.isdir(local):
         raise NotADirectory(local)
     if watcher is not None:  # a total that is known from the start is worth a second walk
-        files = [entry for folder in _walk(local, TreeReport()) for entry in folder.files]
-        watcher.expect(len(files), sum(entry.stat(follow_symlinks=False).st_size for entry in files))
-    upload = _Upload(link, algorithm, clobber, watcher or Unwatched())
+        watcher.expect(*_measure(local))
+    upload = _Upload(link, algorithm, clobber, watcher or Unwatched(), relink)
     for folder in _walk(local, upload.report):
         upload.add(folder, remote)
-    link.settle()
+    upload.settle()
     return upload.report
+
+
+def _measure(local: str) -> tuple[int, int]:
+    """Returns the number of files of a tree and their size, as far as they can be looked at."""
+    files = size = 0
+    for folder in _walk(local, TreeReport()):
+        for entry in folder.files:
+            with suppress(
+                OSError
+            ):  # it went meanwhile, or may not be looked at: the upload itself will say so
+                size += entry.stat(follow_symlinks=False).st_size
+            files += 1
+    return files, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,53 +80,108 @@ class _Folder:
     files: list[os.DirEntry[str]]
 
 
+class _Job(NamedTuple):
+    """A directory to be made, or a file to be sent."""
+
+    path: str
+    target: str
+    is_folder: bool
+
+
 class _Upload:
     """The upload of one tree. What the server answers is noted in the report as it comes."""
 
-    def __init__(self, link: Link, algorithm: str, clobber: bool, watcher: Progress) -> None:
+    def __init__(
+        self, link: Link, algorithm: str, clobber: bool, watcher: Progress, relink: Callable[[], Link]
+    ) -> None:
         self._link = link
+        self._relink = relink
         self._algorithm = algorithm
         self._clobber = clobber
         self._watcher = watcher
+        self._unanswered: deque[_Job] = deque()
+        self._told: FtpsvcError | None = None
         self.report = TreeReport()
 
     def add(self, folder: _Folder, remote: str) -> None:
         """Sends a directory and its files; answers may still be due when this returns."""
         where = "/".join([remote.rstrip("/"), *folder.names]) or "/"
-        self._link.submit(Mkdir(path=where, parents=True), partial(self._made, folder.path))
+        self._do(_Job(folder.path, where, is_folder=True))
         for entry in folder.files:
             path = os.path.join(folder.path, entry.name)
-            try:
-                self._send(path, f"{where.rstrip('/')}/{check_name(entry.name)}")
-            except TransportError:
-                raise
-            except FtpsvcError as error:
-                if self._link.closed:
-                    raise
-                self.report.problems.append(Problem(path, error))
+            self._do(_Job(path, f"{where.rstrip('/')}/{check_name(entry.name)}", is_folder=False))
 
-    def _send(self, path: str, target: str) -> None:
-        with content.FileSource(path) as source:
+    def settle(self) -> None:
+        """Waits for the answers that are due."""
+        while self._unanswered:
+            try:
+                self._link.collect()
+            except FtpsvcError as error:
+                self._recover(None, error)
+
+    def _do(self, job: _Job) -> None:
+        self._unanswered.append(job)
+        try:
+            if job.is_folder:
+                self._link.submit(Mkdir(path=job.target, parents=True), partial(self._answered, job))
+            else:
+                self._send(job)
+        except FtpsvcError as error:
+            self._recover(job, error)
+
+    def _send(self, job: _Job) -> None:
+        with content.FileSource(job.path) as source:
             request = Put(
-                path=target, size=source.size, file_size=source.size, algorithm=self._algorithm,
+                path=job.target, size=source.size, file_size=source.size, algorithm=self._algorithm,
                 clobber=self._clobber, modified=max(0, source.modified), mode=source.mode,
             )  # fmt: skip
-            self._watcher.begin(path, source.size)
-            content.send(self._link, request, source, self._watcher, partial(self._stored, path))
-            self._watcher.end(done=True)
+            self._watcher.begin(job.path, source.size)
+            done = False
+            try:
+                content.send(self._link, request, source, self._watcher, partial(self._answered, job))
+                done = True
+            finally:
+                self._watcher.end(done=done)
 
-    def _made(self, path: str, event: ResponseReceived) -> None:
+    def _answered(self, job: _Job, event: ResponseReceived) -> None:
+        self._unanswered.remove(job)
         if event.error is not None:
-            self.report.problems.append(Problem(path, event.error))
+            self._told = event.error
+            self.report.problems.append(Problem(job.path, event.error))
         elif isinstance(event.response, Made):
             self.report.directories += 1
-
-    def _stored(self, path: str, event: ResponseReceived) -> None:
-        if event.error is not None:
-            self.report.problems.append(Problem(path, event.error))
         elif isinstance(event.response, Stored):
             self.report.files += 1
             self.report.size += event.response.file_size
+
+    def _recover(self, job: _Job | None, error: FtpsvcError) -> None:
+        """Goes on after an error: one file that could not be sent must not end the tree.
+
+        Raises:
+            FtpsvcError: The connection was lost, not ended over one file; or there is no new one.
+        """
+        if job is not None and self._link.can_go_on:  # it never went out, or was given up in an orderly way
+            self._give_up(job, error)
+            return
+        if isinstance(error, TransportError):
+            raise error
+        self._link.take_queued()
+        self._link.close()
+        if error is not self._told:
+            # The server answers in order, so a refusal that nobody has taken is about the oldest; without one it was
+            # our own side that had to end the connection.
+            refused = self._unanswered[0] if error.fatal else job
+            if refused is None:
+                raise error
+            self._give_up(refused, error)
+        again, self._unanswered = self._unanswered, deque()
+        self._link = self._relink()
+        for waiting in again:  # storing again what may have been stored is harmless
+            self._do(waiting)
+
+    def _give_up(self, job: _Job, error: FtpsvcError) -> None:
+        self._unanswered.remove(job)
+        self.report.problems.append(Problem(job.path, error))
 
 
 def _walk(top: str, report: TreeReport) -> Iterator[_Folder]:

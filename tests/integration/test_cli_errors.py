@@ -278,6 +278,21 @@ def test_an_interrupted_change_says_that_it_is_not_known(cli: Cli) -> None:
     assert err.decode() == "ftpsvc: interrupted: what was asked for may or may not have been done\n"
 
 
+def test_a_goodbye_that_is_not_answered_holds_up_no_data_and_costs_no_success(cli: Cli) -> None:
+    holding = _Holding("quit")
+    with (
+        raw_server({"/a": b"1"}, holding) as (url, _),
+        cli.started("--server", url, "ls", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"a\n"
+        assert holding.begun.wait(GUARD)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=GUARD) == (b"", b"")
+        holding.go_on.set()
+    assert process.returncode == 0
+
+
 def test_ctrl_c_while_connecting_is_one_line_too(cli: Cli, silent: str) -> None:
     with Terminal([cli.program, "-v", "--server", silent, "ls"], env=cli.environment()) as terminal:
         terminal.expect("connecting to")

@@ -23,6 +23,8 @@ from ftpsvc.exceptions import (
     PermissionDenied,
     ReadFailed,
     RemoteProtocolError,
+    TooLarge,
+    Unavailable,
 )
 from ftpsvc_client import Client, connect
 from tests.helpers.raw_server import Header, Misbehave, RawServer, raw_server
@@ -283,3 +285,107 @@ def test_c06_a_header_that_is_too_long_is_refused_unread() -> None:
 def test_the_api_is_one_object() -> None:
     with raw_server() as (url, _), connect(url) as client:
         assert isinstance(client, Client)
+
+
+def test_c10_one_refused_file_does_not_end_a_tree(tmp_path: Path) -> None:
+    """A server that ends the connection over one large file gets the rest of the tree over another."""
+    source = tmp_path / "t"
+    source.mkdir()
+    for name, size in (("a", 10), ("b", 2_000_000), ("c", 10), ("d", 0)):
+        (source / name).write_bytes(bytes(size))
+
+    def refuses_large(server: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] == "mkdir":
+            server.send(conn, {"status": "ok", "path": request["path"], "created": True})
+            return True
+        if request["op"] == "put" and int(str(request["size"])) > 1_000_000:
+            server.error(conn, "too-large", path="/t/b", requested=2_000_000, limit=1_000_000, fatal=True)
+            conn.shutdown(socket.SHUT_WR)
+            while conn.recv(65536):
+                pass
+            raise ConnectionError
+        return False
+
+    with (
+        raw_server({}, refuses_large, features=["mkdir"], limits={"window": 16}) as (url, server),
+        connect(url) as client,
+    ):
+        report = client.put_tree(source, "/t")
+        assert [(os.path.basename(path), type(error)) for path, error in report.problems] == [("b", TooLarge)]
+        assert (report.files, sorted(server.files)) == (3, ["/t/a", "/t/c", "/t/d"])
+        assert server.connections == 2
+        assert client.pwd() == "/"
+
+
+class _Sipping(io.RawIOBase):
+    """A raw stream that takes a thousand bytes at a time, and nothing beyond its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.taken = bytearray()
+        self.limit = limit
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int | None:
+        piece = bytes(memoryview(data))[: min(1000, self.limit - len(self.taken))]  # type: ignore[arg-type]
+        self.taken += piece
+        return len(piece) or None
+
+
+def test_a_raw_stream_gets_every_byte_or_the_get_fails() -> None:
+    content = bytes(range(256)) * 1000
+    with raw_server({"/f": content}) as (url, _), connect(url) as client:
+        all_of_it = _Sipping(1 << 30)
+        client.get("/f", all_of_it)  # type: ignore[arg-type]
+        assert bytes(all_of_it.taken) == content
+        with pytest.raises(Unavailable):
+            client.get("/f", _Sipping(5000))  # type: ignore[arg-type]
+        assert client.pwd() == "/"
+
+
+def test_a_directory_that_is_gone_can_be_left() -> None:
+    files = {"/gone/f": b"", "/here/f": b""}
+
+    def vanish(server: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] != "ls" or server.connections > 1:
+            return False
+        del server.files["/gone/f"]
+        conn.shutdown(socket.SHUT_RDWR)
+        return True
+
+    with raw_server(files, vanish) as (url, _), connect(url, directory="/gone") as client:
+        with pytest.raises(ConnectionLost):
+            client.list()
+        with pytest.raises(NotFound):
+            client.list()
+        assert client.cd("/here") == "/here"
+        assert [entry.path for entry in client.list()] == ["f"]
+
+
+def test_a_file_that_goes_while_a_tree_is_counted_is_one_problem(tmp_path: Path) -> None:
+    from ftpsvc_client.watching import Unwatched
+
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"x")
+
+    class Removing(Unwatched):
+        def expect(self, files: int, size: int) -> None:
+            assert (files, size) == (2, 2)
+            (tmp_path / "a").unlink()
+
+    def makes(server: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] == "mkdir":
+            server.send(conn, {"status": "ok", "path": request["path"], "created": True})
+        return request["op"] == "mkdir"
+
+    with raw_server({}, makes, features=["mkdir"]) as (url, server), connect(url) as client:
+        report = client.put_tree(tmp_path, "/t", progress=Removing())
+    assert sorted(server.files) == ["/t/b"]
+    assert [type(problem.error) for problem in report.problems] in ([], [NotFound])
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_a_host_that_cannot_be_is_no_fault_of_ours(host: str) -> None:
+    with pytest.raises(ConnectFailed):
+        connect(f"ftpsvc+tcp://{host}:1", timeout=5)

@@ -20,7 +20,7 @@ from ftpsvc.protocol.connection import (
     RequestReceived,
     TrailerReceived,
 )
-from ftpsvc.protocol.headers import Get, Ls, Pwd, Quit, Stat, Stored
+from ftpsvc.protocol.headers import Get, Located, Ls, Pwd, Quit, Stat, Stored
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.transport import BUFFER_BYTES, BufferPool, Channel
 from tests.helpers.channels import (
@@ -117,6 +117,34 @@ def test_c03_a_payload_does_not_eat_what_follows(size: int) -> None:
         event = server.receive_event(LONG, "a request")
         assert isinstance(event, RequestReceived)
         assert event.request == Pwd()
+
+
+@pytest.mark.parametrize("size", [5, 300_000])
+def test_what_was_queued_is_sent_before_a_payload_is_waited_for(size: int) -> None:
+    """A client may send the next request's payload only once it has the answer to the one before."""
+    with channels() as (client, server):
+
+        def serve_two() -> None:
+            server.receive_event(LONG, "a request")
+            server.queue(server.connection.send_response(Located(path="/")))
+            server.receive_event(LONG, "a request")
+            assert sum(map(len, server.payload(BufferPool()))) == size
+
+        with running(serve_two):
+            client.queue(client.connection.send_request(Pwd()))
+            client.queue(client.connection.send_request(put("f", size)))
+            assert isinstance(answer(client).response, Located)
+            client.send_payload(memoryview(bytes(size)))
+            client.flush()
+
+
+def test_a_queue_sends_by_itself_before_it_grows_large() -> None:
+    with channels() as (client, server):
+        before = server.sent
+        for _ in range(100):
+            server.queue(bytes(1000))
+        assert server.sent - before >= 64 * 1024
+        assert client.received < server.sent
 
 
 @pytest.mark.parametrize("size", [5, 100_000, 300_000])

@@ -9,11 +9,7 @@ import threading
 
 import pytest
 
-from ftpsvc.exceptions import (
-    Busy,
-    ConnectionLost,
-    TooLarge,
-)
+from ftpsvc.exceptions import Busy, ConnectionLost, NotFound, TooLarge
 from ftpsvc.protocol.connection import (
     Connection,
     RequestReceived,
@@ -115,6 +111,23 @@ def test_the_reason_is_read_though_the_send_failed() -> None:
         with pytest.raises(Busy, match="stopping"):
             ask_for_ever(client)
         assert client.receive_event(SHORT, "more") is None
+
+
+def test_the_reason_is_read_when_nothing_was_expected_any_more() -> None:
+    """The upload was refused and is only being brought to its end; then the server stops."""
+    with channels() as (client, server):
+        client.queue(client.connection.send_request(put("f", 1 << 30)))
+        client.flush()
+        server.receive_event(LONG, "a request")
+        server.queue(server.connection.send_error(NotFound("/f")))
+        server.flush()
+        client.send_payload(memoryview(bytes(100_000)))
+        server.queue(server.connection.send_error(Busy("", "the server is stopping"), fatal=True))
+        server.flush()
+        server.close()
+        with pytest.raises(Busy, match="stopping"):
+            send_for_ever(client)
+        assert isinstance(answer(client).error, NotFound)
 
 
 def test_answers_that_came_before_the_end_are_not_lost() -> None:

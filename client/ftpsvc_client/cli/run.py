@@ -36,10 +36,14 @@ def run(arguments: Sequence[str]) -> int:
         from ftpsvc_client.cli.completion import answer
 
         return answer(instruction)
-    with Session() as session, _sigterm():
+    session = Session()
+    with _sigterm():
         app = App(session)
-        code = guarded(app, lambda: invoke(ftpsvc, arguments, app))
-    return _flushed(code)
+        code = _flushed(guarded(app, lambda: invoke(ftpsvc, arguments, app)))
+        # Only now the goodbye, which waits for the server's: nobody should have to wait for it with the data in hand.
+        with contextlib.suppress(KeyboardInterrupt, Terminated):
+            session.close()
+    return code
 
 
 def invoke(command: click.Command, arguments: Sequence[str], app: App, name: str = PROGRAM) -> None:

@@ -66,24 +66,26 @@ def put(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
             if path == _STREAM:
                 if app.in_shell or target is None:
                     raise click.UsageError("stdin has no name: --to says what the file is to be called")
-                stored = client.put(sys.stdin.buffer, target, clobber=not no_clobber, progress=watch)
-                file_moved(app, stored, "stdin", stored.remote, fetching=False)
+                store_file(sys.stdin.buffer, "stdin", target)
                 return
             where = goes_to(as_unicode(name_of_local(path)))
-            if os.path.isdir(path):
-                if not recursive:
-                    raise IsADirectory(path)
-                report = client.put_tree(path, where, clobber=not no_clobber, progress=watch.of_upload_tree())
-                watch.close()
-                tree_moved(app, report, path, where, fetching=False)
+            if not os.path.isdir(path):
+                store_file(path, path, where)
                 return
+            if not recursive:
+                raise IsADirectory(path)
+            report = client.put_tree(path, where, clobber=not no_clobber, progress=watch.of_upload_tree())
+            watch.close()
+            tree_moved(app, report, path, where, fetching=False)
+
+        def store_file(source: str | BinaryIO, name: str, where: str) -> None:
             try:
-                stored = client.put(path, where, clobber=not no_clobber, progress=watch)
+                stored = client.put(source, where, clobber=not no_clobber, progress=watch)
             except NotFound as error:
-                if error.path != path:
+                if error.path != name:
                     error.hint = "the directory has to be there; `ftpsvc mkdir -p` makes it"
                 raise
-            file_moved(app, stored, path, stored.remote, fetching=False)
+            file_moved(app, stored, name, stored.remote, fetching=False)
 
         app.each(paths, store)
 
@@ -128,7 +130,7 @@ def get(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
                 tree_moved(app, report, source.path, where, fetching=True)
                 return
             if os.path.isdir(where):  # never into it: that would be a name that nobody asked for
-                raise IsADirectory(source.path if _is_directory(client, source) else where)
+                raise IsADirectory(source.path if client.stat(source.path).kind == "dir" else where)
             fetched = client.get(source.path, where, overwrite=force, progress=watch)
             file_moved(app, fetched, source.path, where, fetching=True)
 
