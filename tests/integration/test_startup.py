@@ -53,7 +53,7 @@ def test_ls_loads_what_it_needs(daemon: ServerProcess) -> None:
     unwanted = {
         # of others: importlib.metadata is what pydantic would look for plugins with
         "importlib.metadata", "email", "zipfile", "csv", "tqdm", "prompt_toolkit", "blake3", "ssl", "asyncio",
-        "concurrent.futures", "ftplib", "glob", "traceback", "logging",
+        "concurrent.futures", "ftplib", "traceback", "logging",
         # of our own
         "ftpsvc.protocol.headers.content", "ftpsvc.protocol.headers.names", "ftpsvc.protocol.headers.operations",
         "ftpsvc.confine", "ftpsvc_client.content", "ftpsvc_client.download", "ftpsvc_client.download_tree",
