@@ -17,6 +17,7 @@ from ftpsvc.exceptions import (
     LocalProtocolError,
     NotADirectory,
     NotFound,
+    PermissionDenied,
     RemoteProtocolError,
     TransportError,
 )
@@ -142,7 +143,9 @@ class App:
             directory = Directories().get(self.target)
             try:
                 client = self.connect(directory)
-            except (NotFound, NotADirectory, InvalidPath) as error:
+            except (NotFound, NotADirectory, PermissionDenied, InvalidPath) as error:
+                if directory is None:
+                    raise
                 error.hint = "that is where `ftpsvc cd` went; `ftpsvc cd /` goes back to the root"
                 raise
         return client
