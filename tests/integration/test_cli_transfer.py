@@ -292,6 +292,9 @@ def test_a_file_never_goes_into_a_local_directory_of_its_own_name(cli: Cli, publ
     (cli.here / "a").mkdir()
     assert cli("get", "a").code == 5
     assert not list((cli.here / "a").iterdir())
+    (cli.here / "b").mkdir()
+    assert cli("get", "b").code == 3
+    assert cli("get", "-r", "b").code == 3
 
 
 # ---------------------------------------------------------------- names

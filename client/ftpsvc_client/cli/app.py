@@ -18,6 +18,7 @@ from ftpsvc.exceptions import (
     LocalProtocolError,
     NotADirectory,
     NotFound,
+    PermissionDenied,
     RemoteProtocolError,
     TransportError,
     UntrustedServer,
@@ -148,7 +149,9 @@ class App:
             directory = Directories().get(self.target)
             try:
                 client = self.connect(directory)
-            except (NotFound, NotADirectory, InvalidPath) as error:
+            except (NotFound, NotADirectory, PermissionDenied, InvalidPath) as error:
+                if directory is None:
+                    raise
                 error.hint = "that is where `ftpsvc cd` went; `ftpsvc cd /` goes back to the root"
                 raise
         return client

@@ -75,10 +75,8 @@ def ls(
 
 def _holds_more(client: Client, source: globs.Found, *, recursive: bool) -> bool:
     """Returns whether what is in it is to be listed: a directory that was named, or with -R matched by a pattern."""
-    if not name_of_remote(
-        source.path
-    ):  # `/`, `..` and the like: what is asked about them is answered by listing them
-        return True
+    if not name_of_remote(source.path):
+        return True  # `/`, `..` and the like are directories: nothing has to be asked about them
     if source.entry is None:
         return client.is_directory(source.path)
     return recursive and source.entry.kind == "dir"
