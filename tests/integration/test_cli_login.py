@@ -275,15 +275,6 @@ def test_every_command_and_the_shell_are_that_user(
     assert "f" in done.lines
     completed = cli(env={"_FTPSVC_COMPLETE": "fish_complete", "COMP_WORDS": "ftpsvc get ", "COMP_CWORD": ""})
     assert "=f" in completed.lines
-    with Terminal([cli.program, "shell"], env=cli.environment(), cwd=cli.here) as terminal:
-        terminal.expect("/>")
-        terminal.send("get f\t")
-        terminal.shows(r"get f\s*$")
-        terminal.send("\x03")
-        terminal.send("login\r")
-        terminal.expect("there is no command 'login'")
-        terminal.send("\x04")
-        assert terminal.code() == 0
 
 
 def test_without_a_terminal_an_unknown_server_is_refused(
