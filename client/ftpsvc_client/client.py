@@ -21,6 +21,7 @@ from ftpsvc.exceptions import (
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Greeting, Request
+from ftpsvc.text import printable
 from ftpsvc.transport import BufferPool
 from ftpsvc_client import listing
 from ftpsvc_client.link import Answered, Link, accepted
@@ -644,11 +645,11 @@ def _choose(offered: list[str], wanted: str | None) -> str:
     if wanted is not None:
         if wanted in offered:
             return wanted
-        raise ConfigError(f"the server offers {', '.join(offered)}, not {wanted}")
+        raise ConfigError(f"the server offers {printable(', '.join(offered))}, not {wanted}")
     for algorithm in offered:
         if algorithm in ALGORITHMS:
             return algorithm
-    raise ConfigError(f"the server offers only digests unknown here: {', '.join(offered)}")
+    raise ConfigError(f"the server offers only digests unknown here: {printable(', '.join(offered))}")
 
 
 def _need(link: Link, feature: str, *, base: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ftpsvc.exceptions import (
     Changed,
+    ConfigError,
     ConnectFailed,
     ConnectionLost,
     DigestMismatch,
@@ -389,3 +390,9 @@ def test_a_file_that_goes_while_a_tree_is_counted_is_one_problem(tmp_path: Path)
 def test_a_host_that_cannot_be_is_no_fault_of_ours(host: str) -> None:
     with pytest.raises(ConnectFailed):
         connect(f"ftpsvc+tcp://{host}:1", timeout=5)
+
+
+def test_c21_algorithm_names_from_a_server_cannot_drive_the_terminal() -> None:
+    with raw_server({}, algorithms=["\x1b]0;owned\x07"]) as (url, _), pytest.raises(ConfigError) as caught:
+        connect(url)
+    assert "\x1b" not in str(caught.value)
