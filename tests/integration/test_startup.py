@@ -57,7 +57,7 @@ def test_ls_loads_what_it_needs(daemon: ServerProcess) -> None:
         # of our own
         "ftpsvc.protocol.headers.content", "ftpsvc.protocol.headers.names", "ftpsvc.protocol.headers.operations",
         "ftpsvc.confine", "ftpsvc_client.content", "ftpsvc_client.download", "ftpsvc_client.download_tree",
-        "ftpsvc_client.upload_tree", "ftpsvc_client.local", "ftpsvc_client.progress",
+        "ftpsvc_client.upload_tree", "ftpsvc_client.local", "ftpsvc_client.progress", "ftpsvc_client.sources",
         "ftpsvc_client.cli.completion", "ftpsvc_client.cli.prompt", "ftpsvc_client.cli.shell",
         "ftpsvc_client.cli.transfers",
     }  # fmt: skip
