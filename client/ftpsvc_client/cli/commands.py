@@ -22,9 +22,9 @@ _COMMANDS = {
     "verify": "transfers",
     "shell": "shell",
     "login": "login",
-    "logout": "login",
-    "whoami": "login",
-    "passwd": "login",
+    "logout": "account",
+    "whoami": "account",
+    "passwd": "account",
     "profile": "servers",
     "completion": "completion",
 }

@@ -1,15 +1,12 @@
-"""The commands about who one is: login, logout, whoami, passwd.
+"""The command login: who one is from now on, and which server is believed.
 
-Secrets come from a terminal without an echo, from stdin or from the environment, never from an argument, which every
-process on the machine can read. Source: docs/login.md, docs/security.md.
+Source: docs/login.md, docs/security.md.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,7 +21,8 @@ from ftpsvc.exceptions import (
 from ftpsvc.text import printable
 from ftpsvc_client.cli import asking, entry
 from ftpsvc_client.cli.app import App
-from ftpsvc_client.cli.params import ProfileName, common_options, examples, json_option
+from ftpsvc_client.cli.given import Given, secrets, user_name
+from ftpsvc_client.cli.params import ProfileName, common_options, examples
 from ftpsvc_client.logins import Logins
 from ftpsvc_client.profiles import Directories, Profile, Profiles, Target, check_profile_name
 
@@ -34,18 +32,6 @@ if TYPE_CHECKING:
     from ftpsvc_client.trust import Pins
 
 _MAX_LABEL = 80
-_MAX_LINE = 4096
-_LIKE_A_CODE = re.compile(r"\w{4}([-\s\u2010-\u2014\u2212]\w{4}){3}")
-"""Groups as they are printed. Sixteen letters in one piece may well be a password: --code says that they are none."""
-
-
-class _Secrets(NamedTuple):
-    """What was given to log in with, and what is to be set."""
-
-    credentials: Credentials
-    guessed: bool
-    """Whether it is taken for a code by its form alone."""
-    password: str | None
 
 
 @click.command(
@@ -94,12 +80,12 @@ def login(
     label = _label(label)
     if profile is not None:
         check_profile_name(profile)
-    pins = _pins(app, address, fingerprint)
+    pins = _pins(address, fingerprint)
     # Known before anything is asked: whether the server can be reached, and whether it is the same as ever.
     unknown = _probe(app, address, pins)
-    user = user or entry.setting(entry.USER_VARIABLE) or _asked_user(target)
+    user = user or entry.setting(entry.USER_VARIABLE) or user_name(target)
     name = _profile_name(profile, target, user)
-    given = _secrets(user, code, from_stdin=password_stdin, set_password=set_password)
+    given = secrets(user, code, from_stdin=password_stdin, set_password=set_password)
     if unknown is not None:
         pins = _asked_about(unknown, given.credentials)
     try:
@@ -140,7 +126,7 @@ def _label(label: str | None) -> str:
     return label
 
 
-def _pins(app: App, address: Address, fingerprint: str | None) -> Pins | None:
+def _pins(address: Address, fingerprint: str | None) -> Pins | None:
     """Returns who decides about the certificate: what was given on the command line, or the pins alone."""
     fingerprint = fingerprint or entry.setting(entry.FINGERPRINT_VARIABLE)
     if not address.is_tls:
@@ -196,102 +182,7 @@ def _asked_about(unknown: UnknownCertificate, credentials: Credentials) -> Pins:
     return Pins(expected=unknown.fingerprint)
 
 
-def _asked_user(target: Target) -> str:
-    with contextlib.suppress(ConfigError):  # what is damaged is written anew
-        target = target._replace(user=target.user or Logins().user(target.server))
-    if asking.somebody_there():
-        return asking.text("User", target.user)
-    if target.user is None:
-        raise ConfigError(
-            "nothing says who is to log in, and there is nobody to ask",
-            hint=f"--user NAME, or {entry.USER_VARIABLE}=NAME",
-        )
-    return target.user
-
-
-def _secrets(user: str, code: bool | None, *, from_stdin: bool, set_password: bool) -> _Secrets:
-    """Gathers what to log in with: from stdin, else the environment, else a person.
-
-    Raises:
-        ConfigError: There is nothing, or it makes no sense.
-    """
-    from ftpsvc.credentials import Credentials, read_code
-
-    token = None if from_stdin else entry.setting(entry.TOKEN_VARIABLE)
-    if token is not None:
-        return _Secrets(
-            entry.token_of(user, token), False, _new_password(from_stdin) if set_password else None
-        )
-    if from_stdin:
-        secret = _line_of_stdin("password or code")
-    else:
-        secret = entry.setting(entry.PASSWORD_VARIABLE) or _asked_secret(user, code)
-    guessed = code is None and _is_like_a_code(secret)
-    if code or guessed:
-        read_code(secret)
-        credentials = Credentials.code(user, secret)
-    else:
-        credentials = Credentials.password(user, secret)
-    return _Secrets(credentials, guessed, _new_password(from_stdin) if set_password else None)
-
-
-def _is_like_a_code(secret: str) -> bool:
-    from ftpsvc.credentials import read_code
-
-    if _LIKE_A_CODE.fullmatch(secret.strip()) is None:
-        return False
-    try:
-        read_code(secret)
-    except ConfigError:
-        return False
-    return True
-
-
-def _asked_secret(user: str, code: bool | None) -> str:
-    if not asking.somebody_there():
-        raise ConfigError(
-            "there is nobody to ask for a password or code",
-            hint=f"--password-stdin, or {entry.PASSWORD_VARIABLE} or {entry.TOKEN_VARIABLE} in the environment",
-        )
-    kind = "Password or code" if code is None else "Code" if code else "Password"
-    return asking.secret(f"{kind} of {printable(user)}")
-
-
-def _new_password(from_stdin: bool) -> str:
-    """Returns the new password, from the next line of stdin or a person.
-
-    Raises:
-        ConfigError: It cannot be one.
-    """
-    from ftpsvc.scram import check_new_password
-
-    if from_stdin:
-        password = _line_of_stdin("new password")
-        check_new_password(password)
-        return password
-    if not asking.somebody_there():
-        raise ConfigError("there is nobody to ask for a new password", hint="--password-stdin reads it")
-    return asking.new_password()
-
-
-def _line_of_stdin(what: str) -> str:
-    """Returns the next line of stdin without its end.
-
-    Raises:
-        ConfigError: There is none, or it is no text.
-    """
-    try:
-        line = sys.stdin.readline(_MAX_LINE) if sys.stdin is not None else ""
-        line.encode()
-    except UnicodeError:
-        raise ConfigError(f"the {what} on stdin is not valid Unicode") from None
-    line = line.rstrip("\r\n")
-    if not line:
-        raise ConfigError(f"there is no {what} on stdin", hint="--password-stdin reads one line")
-    return line
-
-
-def _save(client: Client, server: str, user: str, given: _Secrets, label: str) -> None:
+def _save(client: Client, server: str, user: str, given: Given, label: str) -> None:
     """Gets a device token and keeps it, and takes back the one that this device had before.
 
     Raises:
@@ -356,97 +247,3 @@ def _profile(name: str) -> Profile | None:
         return Profiles().get(name)
     except ConfigError:
         return None
-
-
-# ---------------------------------------------------------------- afterwards
-
-
-@click.command(epilog=examples("ftpsvc logout", "ftpsvc logout lab"))
-@click.argument("url", required=False, type=ProfileName(), metavar="[URL|PROFILE]")
-@click.option("-u", "--user", metavar="NAME", help="Who; else who the commands are.")
-@common_options
-@click.pass_obj
-def logout(app: App, url: str | None, user: str | None) -> None:
-    """Makes this device's token worthless, and forgets it.
-
-    The profile stays, and the server's certificate stays known. Where the server cannot be reached the token is
-    forgotten all the same, and that it is still good there is said.
-    """
-    if url is not None:
-        app.server = url
-    target = app.target
-    try:
-        user = user or entry.user_of(target)
-    except ConfigError:
-        user = target.user
-    if user is None:
-        app.out.note(f"nobody is logged in at {target.server}")
-        return
-    trouble: FtpsvcError | None = None
-    credentials = None
-    logins = Logins()
-    try:
-        credentials = logins.get(target.server, user)
-        if credentials is not None:
-            from ftpsvc_client.client import connect
-
-            with connect(target.server, credentials=credentials, timeout=app.timeout) as client:
-                client.revoke_token(credentials.name.token_id)
-    except AuthenticationFailed:
-        pass  # it is worth nothing already
-    except FtpsvcError as error:
-        trouble = error
-    if not logins.forget(target.server, user):
-        app.out.note(f"{user} is not logged in at {target.server}")
-        return
-    app.out.note(f"{user} is logged out at {target.server}")
-    if trouble is not None:
-        number = credentials.name.token_id if credentials is not None else None
-        app.out.note(
-            f"the server does not know of it, the token {number or ''} may be good there still: {trouble}"
-        )
-        app.out.hint("the operator makes it worthless by `ftpsvc-server token revoke`")
-
-
-@click.command(epilog=examples("ftpsvc whoami", "ftpsvc whoami --json"))
-@json_option
-@common_options
-@click.pass_obj
-def whoami(app: App) -> None:
-    """Prints who one is on the server."""
-    who = app.client().whoami()
-    if app.out.json:
-        app.out.record(
-            {
-                "server": app.target.server, "user": who.user, "role": who.role, "group": who.group, "via": who.via,
-                "token": who.token, "may": who.may,
-            }
-        )  # fmt: skip
-        return
-    if who.user is None:
-        app.out.line(f"a guest, who may {who.may if who.may != 'none' else 'do nothing'}")
-        return
-    group = f", {who.group}" if who.group else ""
-    token = f" {who.token}" if who.token else ""
-    app.out.line(f"{who.user} ({who.role}{group}), by {who.via}{token}")
-
-
-@click.command(epilog=examples("ftpsvc passwd", "ftpsvc passwd --password-stdin < secret"))
-@click.option("--password-stdin", is_flag=True, help="Read the new password from stdin, one line.")
-@common_options
-@click.pass_obj
-def passwd(app: App, password_stdin: bool) -> None:
-    """Sets one's own password; this device logs in by its token as before.
-
-    The old one is not asked for: the device token says who one is. Other devices stay logged in.
-    """
-    if password_stdin and app.in_shell:
-        raise click.UsageError("--password-stdin: stdin holds the commands of the shell")
-    who = app.client().whoami()
-    if who.user is None:
-        raise AuthenticationFailed("a guest has no password")
-    password = _new_password(password_stdin)
-    # On a connection of its own: the first one may be gone by the time that a person has typed.
-    with entry.dial(app.target, timeout=app.timeout, allow_plain=app.allow_plain) as client:
-        client.set_password(password)
-    app.out.note(f"the password of {who.user} is set")
