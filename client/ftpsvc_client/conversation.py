@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 from ftpsvc.addresses import Address
+from ftpsvc.buffers import BufferPool
 from ftpsvc.digests import ALGORITHMS
 from ftpsvc.exceptions import ConfigError, InvalidRequest, LocalProtocolError
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.headers import Greeting, Request
 from ftpsvc.text import printable
-from ftpsvc.transport import BufferPool
 from ftpsvc_client.link import Answered, Link
 
 if TYPE_CHECKING:

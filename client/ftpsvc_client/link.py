@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ftpsvc.addresses import Address
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import (
     AuthenticationFailed,
     CertificateChanged,
@@ -38,7 +39,7 @@ from ftpsvc.protocol.connection import (
 from ftpsvc.protocol.headers import Greeting, Quit, Request, Response
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_WINDOW, PREFIX_BYTES
 from ftpsvc.protocol.state import Role, State
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 
 if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
@@ -308,7 +309,7 @@ class Link:
     def can_go_on(self) -> bool:
         """Whether another request can be sent, though answers may still be due."""
         connection = self.channel.connection
-        ended = self._closed or self.channel.send_failed or connection.incoming is State.CLOSED
+        ended = self._closed or self.channel.wire.send_failed or connection.incoming is State.CLOSED
         return not ended and connection.outgoing is State.IDLE
 
     def take_queued(self) -> None:

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from ftpsvc.buffers import BufferPool
+from ftpsvc.deadline import Deadline
 from ftpsvc.exceptions import (
     ConnectionLost,
     FtpsvcError,
@@ -36,7 +38,7 @@ from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry, Seat
 from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.shares import Bandwidth
-from ftpsvc.transport import BufferPool, Channel, Deadline
+from ftpsvc.transport import Channel
 
 _LINGER_SECONDS: Final = 2.0
 """How long a client gets to read our last words before the socket is closed under them."""
@@ -137,8 +139,8 @@ def hold(
         peer=peer.shown,
         end=reason,
         requests=talk.requests,
-        received=channel.received,
-        sent=channel.sent,
+        received=channel.wire.received,
+        sent=channel.wire.sent,
         seconds=round(time.monotonic() - started, 3),
     )
 
@@ -232,7 +234,7 @@ class _Talk:
 
 def _end(channel: Channel, last: FtpsvcError | None, *, politely: bool) -> None:
     """Says why the connection ends, where that can still be said, and closes it."""
-    if last is not None and not channel.send_failed:
+    if last is not None and not channel.wire.send_failed:
         try:
             channel.queue(channel.connection.send_error(last, fatal=True))
             politely = True

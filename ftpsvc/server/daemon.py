@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.addresses import Address
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server import log, tcp, volumes
 from ftpsvc.server.audit import Audit
@@ -26,7 +27,6 @@ from ftpsvc.server.shares import Bandwidth
 from ftpsvc.server.tls import Certificates
 from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
-from ftpsvc.transport import BufferPool
 
 _log = logging.getLogger("ftpsvc.server.daemon")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ftpsvc.buffers import BUFFER_BYTES, BufferPool
 from ftpsvc.digests import Bytes, Hasher
 from ftpsvc.exceptions import Changed, ConnectionLost, FtpsvcError, ReadFailed, StorageError
 from ftpsvc.protocol.connection import TrailerReceived
@@ -21,7 +22,7 @@ from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.shares import Bandwidth, Shares
 from ftpsvc.storage.base import Reader
 from ftpsvc.text import printable
-from ftpsvc.transport import BUFFER_BYTES, BufferPool, Channel
+from ftpsvc.transport import Channel
 
 _LOOK_BYTES: Final = 16 << 20
 """How much is hashed between two looks whether anybody still wants it: some milliseconds, at 2 us a look."""
@@ -251,7 +252,7 @@ class Exchange:
         descriptor = reader.fileno()
         shares = self._bandwidth.sending if self._bandwidth is not None else None
         most = left if shares is None else shares.piece
-        if hasher is None and descriptor is not None and left > _SMALL and self.channel.can_send_file():
+        if hasher is None and descriptor is not None and left > _SMALL and self.channel.wire.can_send_file:
             while left:
                 count = min(left, most)
                 if shares is not None:

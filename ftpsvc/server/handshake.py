@@ -9,13 +9,13 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
+from ftpsvc.deadline import Deadline
 from ftpsvc.exceptions import FtpsvcError, InvalidRequest
 from ftpsvc.protocol.connection import Connection
 from ftpsvc.protocol.state import Role
 from ftpsvc.server import log
 from ftpsvc.server.registry import Seat
 from ftpsvc.server.tls import Identity
-from ftpsvc.transport import Deadline
 
 _HANDSHAKE: Final = b"\x16"
 """The first byte of everything that TLS begins with (RFC 8446 section 5.1)."""

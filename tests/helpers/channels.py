@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import (
     NotFound,
 )
@@ -21,7 +22,7 @@ from ftpsvc.protocol.connection import (
 )
 from ftpsvc.protocol.headers import Content, Get, Greeting, Listing, Located, Ls, Put, Quit, Stat, Stored
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 from tests.helpers.wire import message
 
 LONG = 30.0

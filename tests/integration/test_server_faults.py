@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from ftpsvc.addresses import Address
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import NoSpace, ReadFailed, Unavailable
 from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.config import Limits, Settings
@@ -19,7 +20,6 @@ from ftpsvc.server.session import Session
 from ftpsvc.server.tcp import listen
 from ftpsvc.storage.base import Digest, Entry, Reader, Storage, Upload
 from ftpsvc.storage.memory import MemoryStorage
-from ftpsvc.transport import BufferPool
 from tests.helpers.raw_peer import RawPeer, frame
 
 ROOM = 2 << 20

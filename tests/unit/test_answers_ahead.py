@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from ftpsvc.buffers import BufferPool
 from ftpsvc.protocol.connection import Connection, ResponseReceived, TrailerReceived
 from ftpsvc.protocol.headers import Content, Get, Greeting, Listing, Ls, Request
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 
 _SECONDS = 30
 

@@ -38,7 +38,7 @@ def test_the_reason_is_the_last_message(pair: tuple[Channel, socket.socket]) -> 
 
 def test_nothing_follows_half_a_message(pair: tuple[Channel, socket.socket]) -> None:
     channel, peer = pair
-    channel.send_failed = True
+    channel.wire.send_failed = True
     _end(channel, Busy("", "it is late"), politely=False)
     assert peer.recv(1) == b""
 

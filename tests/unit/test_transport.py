@@ -9,6 +9,7 @@ import tracemalloc
 
 import pytest
 
+from ftpsvc.buffers import BUFFER_BYTES, BufferPool
 from ftpsvc.exceptions import (
     ConnectionLost,
     LocalProtocolError,
@@ -22,7 +23,7 @@ from ftpsvc.protocol.connection import (
 )
 from ftpsvc.protocol.headers import Get, Located, Ls, Pwd, Quit, Stat, Stored
 from ftpsvc.protocol.state import Role, State
-from ftpsvc.transport import BUFFER_BYTES, BufferPool, Channel
+from ftpsvc.transport import Channel
 from tests.helpers.channels import (
     DIGEST,
     LONG,
@@ -140,11 +141,11 @@ def test_what_was_queued_is_sent_before_a_payload_is_waited_for(size: int) -> No
 
 def test_a_queue_sends_by_itself_before_it_grows_large() -> None:
     with channels() as (client, server):
-        before = server.sent
+        before = server.wire.sent
         for _ in range(100):
             server.queue(bytes(1000))
-        assert server.sent - before >= 64 * 1024
-        assert client.received < server.sent
+        assert server.wire.sent - before >= 64 * 1024
+        assert client.wire.received < server.wire.sent
 
 
 @pytest.mark.parametrize("size", [5, 100_000, 300_000])

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import Busy, ConnectionLost, NotFound, TooLarge
 from ftpsvc.protocol.connection import (
     Connection,
@@ -22,7 +23,7 @@ from ftpsvc.protocol.headers import (
     Quit,
 )
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 from tests.helpers.channels import (
     LONG,
     SHORT,
@@ -78,7 +79,7 @@ def test_c10_a_fatal_refusal_stops_a_long_upload_at_once(pair: Pair, behind: int
             with pytest.raises(TooLarge) as caught:
                 send_for_ever(client)
             assert caught.value.fatal
-            assert client.sent < 64 << 20, "it went on although the server had refused"
+            assert client.wire.sent < 64 << 20, "it went on although the server had refused"
             client.close()
 
 
@@ -239,9 +240,9 @@ def test_a_flood_after_the_last_message_is_not_collected() -> None:
         client.flush()
         sock.sendall(message({"status": "ok"}) + bytes(100_000))
         assert answer(client).request == Quit()
-        received = client.received
+        received = client.wire.received
         assert client.receive_event(LONG, "more") is None
-        assert client.received == received
+        assert client.wire.received == received
 
 
 def test_interrupt_wakes_the_owner_from_another_thread() -> None:

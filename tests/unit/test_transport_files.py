@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import (
     ConnectionLost,
     HeaderTooLarge,
@@ -21,7 +22,7 @@ from ftpsvc.protocol.connection import (
 )
 from ftpsvc.protocol.headers import Content, Get, Pwd, Quit
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 from tests.helpers.channels import (
     LONG,
     SHORT,
@@ -59,7 +60,7 @@ def test_a_file_is_sent_from_an_offset(getting: tuple[Channel, Channel], offset:
     client, server = getting
     content = os.urandom(3_000_000)
     (tmp_path / "f").write_bytes(content)
-    assert server.can_send_file()
+    assert server.wire.can_send_file
 
     def send() -> None:
         start_content(server, len(content) - offset)
@@ -107,7 +108,7 @@ def test_c57_a_client_that_takes_no_file(tmp_path: Path) -> None:
         start_content(server, 1 << 20)
         with (tmp_path / "f").open("rb") as file, pytest.raises(TransferTimeout):
             server.send_file(file.fileno(), 0, 1 << 20, "/f")
-        assert server.send_failed
+        assert server.wire.send_failed
 
 
 @pytest.mark.skipif(not hasattr(os, "sendfile"), reason="this system has no sendfile")
@@ -144,8 +145,8 @@ def test_bytes_are_counted_on_both_sides() -> None:
             answer(client)
             client.queue(client.connection.send_request(Quit()))
             answer(client)
-        assert client.sent == server.received > 100_000
-        assert server.sent == client.received > 0
+        assert client.wire.sent == server.wire.received > 100_000
+        assert server.wire.sent == client.wire.received > 0
 
 
 def test_c06_a_length_beyond_the_limit_is_refused_before_more_is_read() -> None:

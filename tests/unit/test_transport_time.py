@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from ftpsvc.buffers import BufferPool
+from ftpsvc.deadline import Deadline
 from ftpsvc.exceptions import (
     ConnectionLost,
     TransferTimeout,
@@ -16,7 +18,6 @@ from ftpsvc.protocol.connection import (
 )
 from ftpsvc.protocol.headers import Content, Pwd
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Deadline
 from tests.helpers.channels import (
     LONG,
     SHORT,
@@ -87,7 +88,7 @@ def test_c57_a_server_that_takes_no_data(requests: int) -> None:
         client.queue(client.connection.send_request(put("f", 1 << 20)))
         with pytest.raises(TransferTimeout, match="to take data"):
             client.send_payload(memoryview(bytes(1 << 20)))
-        assert client.send_failed
+        assert client.wire.send_failed
 
 
 def test_c57_a_client_that_takes_no_data() -> None:

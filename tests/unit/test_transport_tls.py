@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import ConnectionLost, FtpsvcError, TransferTimeout, Unavailable
 from ftpsvc.protocol.connection import (
     Connection,
@@ -21,7 +22,7 @@ from ftpsvc.protocol.connection import (
 )
 from ftpsvc.protocol.headers import Content, Get, Located, Ls, Put, Pwd, Stored
 from ftpsvc.protocol.state import Role
-from ftpsvc.transport import BufferPool, Channel
+from ftpsvc.transport import Channel
 from tests.helpers.certs import (
     client_context,
     context_of,
@@ -50,7 +51,7 @@ def in_thread(target: object) -> Iterator[None]:
 
 
 def bare(channel: Channel) -> socket.socket:
-    return channel._socket
+    return channel.wire._socket
 
 
 @PAIRS
@@ -58,8 +59,8 @@ def test_a_large_payload_goes_both_ways(pair: Pair) -> None:
     data = os.urandom(3_000_000)
     pool = BufferPool()
     with channels(pair) as (client, server):
-        assert client.encrypted
-        assert not client.can_send_file()
+        assert client.wire.encrypted
+        assert not client.wire.can_send_file
 
         def serve() -> None:
             event = server.receive_event(LONG, "a request")
@@ -366,7 +367,7 @@ def test_a_peer_that_takes_nothing_is_a_timeout() -> None:
         )
         with pytest.raises(TransferTimeout):
             server.send_payload(memoryview(bytes(size)))
-        assert server.send_failed
+        assert server.wire.send_failed
 
 
 def test_an_idle_channel_sees_bytes_that_no_poll_can_see() -> None:
@@ -375,7 +376,7 @@ def test_an_idle_channel_sees_bytes_that_no_poll_can_see() -> None:
         view = memoryview(bytearray(4))
         client.queue(client.connection.send_request(Pwd()))
         client.flush()
-        assert server._readable(LONG)
+        assert server.wire.readable(LONG)
         assert bare(server).recv_into(view, 4) == 4
         assert not select.select([bare(server)], [], [], 0)[0]
-        assert server._readable(0)
+        assert server.wire.readable(0)
