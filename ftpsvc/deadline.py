@@ -35,6 +35,12 @@ class Deadline:
             raise self.expired()
         return left
 
+    def or_sooner(self, other: Deadline | None) -> Deadline:
+        """Returns which of the two ends first, so that an error names what was really too slow; None never ends."""
+        if other is None or other._end is None:
+            return self
+        return other if self._end is None or other._end < self._end else self
+
     def expired(self) -> TransferTimeout:
         """Returns the error that says so."""
         return TransferTimeout(self.phase, self.seconds or 0)

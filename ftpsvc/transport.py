@@ -60,7 +60,9 @@ class Channel:
 
     # ------------------------------------------------------------ receiving
 
-    def receive_event(self, wait: float | None, phase: str) -> Event | None:
+    def receive_event(
+        self, wait: float | None, phase: str, *, within: Deadline | None = None
+    ) -> Event | None:
         """Returns the next event, or None when the peer ended the connection where it may, or said its last word.
 
         What was queued is sent before anything is waited for. When that fails, answers that came before can still be
@@ -69,6 +71,7 @@ class Channel:
         Args:
             wait: Seconds until the first byte of the next header must be there; None is no limit.
             phase: What is being waited for, for the error's text.
+            within: A time that the whole header has to keep besides; when that is over first, the error names it.
 
         Raises:
             RemoteProtocolError: The peer broke the protocol.
@@ -77,7 +80,7 @@ class Channel:
             LocalProtocolError: A payload is under way: it comes first.
         """
         connection, buffer = self.connection, self.connection.buffer
-        idle = Deadline(wait, phase)
+        idle = Deadline(wait, phase).or_sooner(within)
         header: Deadline | None = None
         while True:
             if self._events:
@@ -95,7 +98,7 @@ class Channel:
                 return None
             if len(buffer):
                 # From its first byte on a header has its own time, whatever dribbles in (CASES C57).
-                header = header or Deadline(self._header, "the rest of a header")
+                header = header or Deadline(self._header, "the rest of a header").or_sooner(within)
             else:
                 self._wait_idle(idle)
             count = self.wire.receive_into(buffer.writable(), header or idle)
@@ -290,7 +293,7 @@ class Channel:
                 raise ReadFailed(path, "it became shorter while it was sent")
             self.connection.payload_sent(done)
             offset += done
-            self._watch_sending(done, started)
+            self._watch_sending(done, started, left=end - offset)
 
     def _send(self, view: memoryview) -> memoryview:
         """Sends `view` and returns what the peer cannot take before we have read: nothing, but for `flush`'s case."""
@@ -316,15 +319,16 @@ class Channel:
             started = time.monotonic() if self.watch is not None else 0.0
             done = self.wire.send(view, self._stall)
             view = view[done:]
-            self._watch_sending(done, started)
+            self._watch_sending(done, started, left=len(view))
         return view
 
-    def _watch_sending(self, done: int, started: float) -> None:
+    def _watch_sending(self, done: int, started: float, left: int) -> None:
         try:
             if self.watch is not None:
                 self.watch(done, time.monotonic() - started)
         except TransferTimeout:
-            self.wire.send_failed = True  # a message may be half sent
+            if left:  # a message is half sent; where nothing is left, the reason can still follow
+                self.wire.send_failed = True
             raise
 
     def _send_listening(self, view: memoryview) -> memoryview:

@@ -171,14 +171,14 @@ class _Talk:
         log_in = Deadline(timeouts.login, "a log-in")
         while True:
             # All of it changes with a log-in.
-            wait, channel.watch = timeouts.idle, exchange.watch
+            wait, within, channel.watch = timeouts.idle, None, exchange.watch
             if session.rights is Rights.NONE:
-                wait = min(timeouts.greeting, log_in.remaining() or 0.0)
+                wait, within = timeouts.greeting, log_in
                 channel.watch = lambda count, seconds: bool(log_in.remaining())  # raises when it is over
             channel.connection.max_header = service.max_header(session)
             if not self._seat.begin_waiting():
                 raise Fatal(self.stopping())
-            event = channel.receive_event(wait, "a request")
+            event = channel.receive_event(wait, "a request", within=within)
             if event is None and not self._context.registry.stopping:
                 return _CLOSED
             if not self._seat.begin_working():
@@ -234,6 +234,7 @@ class _Talk:
 
 def _end(channel: Channel, last: FtpsvcError | None, *, politely: bool) -> None:
     """Says why the connection ends, where that can still be said, and closes it."""
+    channel.watch = None  # the last word is sent also when the time for everything else is over
     if last is not None and not channel.wire.send_failed:
         try:
             channel.queue(channel.connection.send_error(last, fatal=True))

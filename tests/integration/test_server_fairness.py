@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ftpsvc.exceptions import Busy
+from ftpsvc.exceptions import Busy, FtpsvcError
 from ftpsvc.server.registry import PATIENCE
 from ftpsvc_client import connect
+from ftpsvc_client.watching import Unwatched
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
 from tests.helpers.users import add_user
@@ -64,7 +65,35 @@ def test_c57_a_log_in_has_one_time_however_often_it_is_tried(tmp_path: Path) -> 
             answer = peer.ask("pwd")
             code = answer["code"]
             assert code in ("auth-required", "timeout")
-        assert "a log-in" in answer["message"]
+        assert (answer["phase"], answer["seconds"]) == ("a log-in", 0.5)
+        assert peer.at_end()
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "phase"),
+    [
+        ({"login": 0.2, "greeting": LONG}, "a log-in"),
+        ({"login": LONG, "greeting": 0.2}, "a request"),
+    ],
+)
+def test_c57_a_silent_stranger_is_told_which_time_is_over_and_all_of_it(
+    tmp_path: Path, timeouts: dict[str, float], phase: str
+) -> None:
+    with embedded(
+        tmp_path / "root", guest="none", timeouts={"idle": LONG, "header": LONG, **timeouts}
+    ) as daemon, dial(daemon) as peer:  # fmt: skip
+        answer = peer.read()
+        assert (answer["code"], answer["phase"], answer["seconds"]) == ("timeout", phase, 0.2)
+        assert peer.at_end()
+
+
+def test_c57_half_a_header_does_not_prolong_the_time_for_a_log_in(tmp_path: Path) -> None:
+    with embedded(
+        tmp_path / "root", guest="none", timeouts={"login": 0.2, "greeting": LONG, "header": LONG}
+    ) as daemon, dial(daemon) as peer:  # fmt: skip
+        peer.send(frame({"op": "pwd"})[:9])
+        answer = peer.read()
+        assert (answer["code"], answer["phase"], answer["seconds"]) == ("timeout", "a log-in", 0.2)
         assert peer.at_end()
 
 
@@ -82,21 +111,24 @@ def test_c57_a_refused_payload_does_not_hold_a_strangers_seat(tmp_path: Path) ->
             pass
         assert daemon.registry.wait_empty(60)
         assert sent < 60_000
-        with dial(daemon) as greedy:
-            greedy.send(frame({"op": "put", "path": "x", "size": MIB, "algorithm": "md5"}))
-            answer = greedy.read()
-            assert (answer["code"], answer["fatal"]) == ("auth-required", True)
+
+
+def test_a_stranger_sends_no_large_payload(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root", guest="none") as daemon, dial(daemon) as greedy:
+        greedy.send(frame({"op": "put", "path": "x", "size": MIB, "algorithm": "md5"}))
+        answer = greedy.read()
+        assert (answer["code"], answer["fatal"]) == ("auth-required", True)
 
 
 # ---------------------------------------------------------------- minimum rate
 
 
 def test_a_client_below_the_minimum_rate_is_given_up_in_mid_put(tmp_path: Path) -> None:
-    limits = {"min_rate": MIB, "min_rate_window": 0.3}
+    limits = {"min_rate": 16 * KIB, "min_rate_window": 0.3}
     with embedded(tmp_path / "root", limits=limits) as daemon:
         with dial(daemon) as quick:
             for number in range(3):
-                assert quick.put(f"{number}", bytes(300_000))["status"] == "ok"
+                assert quick.put(f"{number}", bytes(MIB))["status"] == "ok"  # in a minute would do
         with dial(daemon) as slow:
             slow.send(frame({"op": "put", "path": "x", "size": 10 * MIB, "algorithm": "md5"}))
             try:
@@ -106,7 +138,7 @@ def test_a_client_below_the_minimum_rate_is_given_up_in_mid_put(tmp_path: Path) 
                 pass
             answer = slow.read()
             assert (answer["code"], answer["fatal"]) == ("timeout", True)
-            assert "1.0 MiB of payload per second or more" in answer["message"]
+            assert "16.0 KiB of payload per second or more" in answer["message"]
         assert daemon.registry.wait_empty(60)
         assert not list((tmp_path / "root" / "public" / ".ftpsvc" / "staging").iterdir())
 
@@ -114,58 +146,65 @@ def test_a_client_below_the_minimum_rate_is_given_up_in_mid_put(tmp_path: Path) 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
 def test_a_client_that_takes_too_little_is_given_up_in_mid_get(tmp_path: Path, algorithm: str) -> None:
     """With sha256 the digest is known and the kernel sends the file; with md5 the server reads it."""
+    with embedded(tmp_path / "root") as daemon, dial(daemon) as peer:
+        peer.put("file", bytes(64 * MIB))
     limits = {"min_rate": MIB, "min_rate_window": 0.3}
-    with embedded(tmp_path / "root", limits=limits) as daemon:
-        with dial(daemon) as peer:
-            peer.put("file", bytes(64 * MIB))
-        with dial(daemon, receive_buffer=4096) as slow:
-            slow.send(frame({"op": "get", "path": "file", "algorithm": algorithm}))
-            slow.read()
-            while not daemon.registry.wait_empty(0.005):
-                slow.payload(1000)
+    with embedded(tmp_path / "root", limits=limits) as daemon, dial(daemon, receive_buffer=4096) as slow:
+        slow.send(frame({"op": "get", "path": "file", "algorithm": algorithm}))
+        slow.read()
+        while not daemon.registry.wait_empty(0.005):
+            slow.payload(1000)
 
 
 # ---------------------------------------------------------------- bandwidth
 
 
 def test_a_large_transfer_does_not_stop_small_ones_of_others(tmp_path: Path) -> None:
-    """One user's large transfers in both directions and another's small one: the small ones end first."""
+    """One user's large transfers in both directions, which would take minutes, and another's small ones meanwhile."""
     root = tmp_path / "root"
     alice, bob = add_user(root, "alice"), add_user(root, "bob")
+    home = root / "users" / "alice"
     with embedded(root, guest="none", limits={"rate": 2 * MIB}) as daemon:
         url = str(daemon.addresses[0])
-        order: list[str] = []
-        home = root / "users" / "alice"
         with connect(url, credentials=alice) as client:
-            client.put(bytes(400 * KIB), "/there")
+            client.put(b"1", "/there")
+        with open(home / "there", "r+b") as file:
+            file.truncate(500 * MIB)
+        moving = threading.Barrier(3)
 
         def put_large() -> None:
-            with connect(url, credentials=alice) as client:
-                client.put(bytes(6 * MIB), "/large")
-            order.append("large put")
+            with connect(url, credentials=alice) as client, pytest.raises(FtpsvcError):
+                client.put(home / "there", "/large", progress=Announcing(moving))
 
         def get_large() -> None:
-            with connect(url, credentials=alice) as client:
-                for _ in range(15):
-                    client.get("/there", io.BytesIO())
-            order.append("large get")
+            with connect(url, credentials=alice) as client, pytest.raises(FtpsvcError):
+                client.get("/there", io.BytesIO(), progress=Announcing(moving))
 
         threads = [threading.Thread(target=work) for work in (put_large, get_large)]
         for thread in threads:
             thread.start()
-        staging = home / ".ftpsvc" / "staging"
-        while not any(path.stat().st_size for path in staging.iterdir()):
-            a_moment(0.01)
+        moving.wait(60)
         with connect(url, credentials=bob) as client:
             for number in range(3):
                 client.put(bytes(10 * KIB), f"/{number}")
                 client.get(f"/{number}", io.BytesIO())
-        order.append("small")
+        assert all(thread.is_alive() for thread in threads)
+        assert daemon.stop(grace=0) == 2
         for thread in threads:
             thread.join()
-        assert order[0] == "small"
-        assert sorted(order) == ["large get", "large put", "small"]
-        assert (home / "large").stat().st_size == 6 * MIB
+        assert not (home / "large").exists()
+
+
+class Announcing(Unwatched):
+    """Meets others at the first bytes that move."""
+
+    def __init__(self, moving: threading.Barrier) -> None:
+        self._moving: threading.Barrier | None = moving
+
+    def advance(self, count: int) -> None:
+        if self._moving is not None:
+            self._moving.wait(60)
+            self._moving = None
 
 
 def test_a_transfer_that_waits_for_its_share_is_cut_when_the_server_stops(tmp_path: Path) -> None:

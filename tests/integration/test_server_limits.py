@@ -136,9 +136,9 @@ def test_c57_who_may_do_nothing_gets_little_time_to_say_so(tmp_path: Path) -> No
 
 
 def test_c57_a_client_that_reads_nothing_is_given_up(tmp_path: Path) -> None:
+    with embedded(tmp_path / "root") as daemon, dial(daemon) as peer:
+        peer.put("file", bytes(32 << 20))
     with embedded(tmp_path / "root", timeouts={"stall": SHORT}) as daemon:
-        with dial(daemon) as peer:
-            peer.put("file", bytes(32 << 20))
         with dial(daemon, receive_buffer=4096) as peer:
             peer.send(frame({"op": "get", "path": "file", "algorithm": "sha256"}))
             assert daemon.registry.wait_empty(60)

@@ -16,11 +16,12 @@ from ftpsvc.exceptions import (
 from ftpsvc.protocol.connection import (
     RequestReceived,
 )
-from ftpsvc.protocol.headers import Content, Pwd
+from ftpsvc.protocol.headers import Content, Located, Pwd
 from ftpsvc.protocol.state import Role
 from tests.helpers.channels import (
     LONG,
     SHORT,
+    answer,
     channel_and_socket,
     channels,
     put,
@@ -107,6 +108,40 @@ def test_c57_linger_ends_though_the_peer_does_neither_read_nor_close() -> None:
         server.linger(SHORT)
         with pytest.raises(ConnectionLost):
             server.receive_event(LONG, "nothing")
+
+
+def never_again(count: int, seconds: float) -> None:
+    raise TransferTimeout("a log-in", 1)
+
+
+def test_c57_a_time_that_is_over_behind_a_whole_message_leaves_room_for_the_reason() -> None:
+    with channels() as (client, server):
+        client.queue(client.connection.send_request(Pwd()))
+        client.flush()
+        server.receive_event(LONG, "a request")
+        server.watch = never_again
+        server.queue(server.connection.send_response(Located(path="/")))
+        with pytest.raises(TransferTimeout, match="a log-in"):
+            server.flush()
+        assert not server.wire.send_failed
+        assert answer(client).response == Located(path="/")
+
+
+def test_c57_a_time_that_is_over_in_a_message_leaves_none() -> None:
+    with channel_and_socket(Role.SERVER, tiny_unix_pair) as (server, _sock):
+        server.watch = never_again
+        server.queue(bytes(60_000))  # more than the peer's buffers hold
+        with pytest.raises(TransferTimeout, match="a log-in"):
+            server.flush()
+        assert server.wire.send_failed
+
+
+def test_of_two_deadlines_the_error_names_the_one_that_ends_first() -> None:
+    soon, late, endless = Deadline(LONG, "soon"), Deadline(2 * LONG, "late"), Deadline(None, "never")
+    assert soon.or_sooner(late) is late.or_sooner(soon) is soon
+    assert soon.or_sooner(endless) is endless.or_sooner(soon) is soon
+    assert soon.or_sooner(None) is soon
+    assert endless.or_sooner(None) is endless
 
 
 def test_a_deadline() -> None:
