@@ -146,6 +146,18 @@ class Terminal:
         """Types."""
         os.write(self._master, text.encode())
 
+    def leave(self) -> None:
+        """Types Ctrl-D at the prompt of a line editor, once that reads keys itself.
+
+        Before it does, while a command runs and its output comes, the line discipline takes the key as the end of a
+        line and hands the editor a NUL instead, which nobody reads as a wish to leave; a shell has that in common with
+        bash. The program's output is what tells that it goes on, so no clock decides.
+        """
+        deadline = time.monotonic() + GUARD
+        while termios.tcgetattr(self._master)[3] & termios.ICANON:
+            assert self._read(deadline), f"nothing reads keys at the end of:\n{self.paper.text}"
+        self.send("\x04")
+
     def expect(self, pattern: str) -> re.Match[str]:
         """Waits until the pattern stands somewhere behind what was found by the call before; returns the match."""
         deadline = time.monotonic() + GUARD

@@ -268,13 +268,24 @@ def test_every_command_and_the_shell_are_that_user(
 ) -> None:
     log_in(cli, here, person)
     (cli.here / "f").write_bytes(b"1")
-    assert cli("put", "-q", "f").code == 0
+    (cli.here / "mine.txt").write_bytes(b"2")
+    assert cli("put", "-q", "f", "mine.txt").code == 0
     assert "f" in cli.ok("ls").lines
     done = cli.ok("shell", stdin=b"whoami\nls\n")
     assert done.lines[0].startswith(person.name)
     assert "f" in done.lines
     completed = cli(env={"_FTPSVC_COMPLETE": "fish_complete", "COMP_WORDS": "ftpsvc get ", "COMP_CWORD": ""})
     assert "=f" in completed.lines
+    with Terminal([cli.program, "shell"], env=cli.environment(), cwd=cli.here) as terminal:
+        terminal.expect("/>")
+        terminal.send("get mi\t")  # on a connection of its own, which logs in as well
+        terminal.shows(r"get mine\.txt$")
+        terminal.send("\x03")
+        terminal.expect("/>")
+        terminal.send("login\r")
+        terminal.expect("there is no command 'login'")
+        terminal.leave()
+        assert terminal.code() == 0
 
 
 def test_without_a_terminal_an_unknown_server_is_refused(

@@ -163,7 +163,7 @@ def test_a_prompt_shows_where_it_is_and_leaves_by_ctrl_d(cli: Cli, public: Path)
         terminal.send("pwd\r")
         terminal.expect("\n/目录\n")
         terminal.expect(">")
-        terminal.send("\x04")
+        terminal.leave()
         assert terminal.code() == 0
 
 
@@ -264,5 +264,5 @@ def test_a_server_that_went_away_ends_a_command_and_not_the_shell(cli: Cli, tmp_
         terminal.send("ls no\t\r")  # completion says nothing
         terminal.expect("ftpsvc: cannot connect")
         terminal.expect("/>")
-        terminal.send("\x04")
+        terminal.leave()
         assert terminal.code() == 0

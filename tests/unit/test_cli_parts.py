@@ -10,6 +10,7 @@ import pytest
 from ftpsvc import exceptions
 from ftpsvc.exceptions import ConfigError, FtpsvcError, InvalidPath
 from ftpsvc_client.cli import exits, targets
+from ftpsvc_client.cli.app import completion_timeout
 from ftpsvc_client.cli.output import in_columns, padded, shortened, width
 from ftpsvc_client.cli.params import as_unicode
 from ftpsvc_client.cli.shown import moment
@@ -163,3 +164,23 @@ def test_arguments_that_the_locale_could_not_decode_are_utf_8(monkeypatch: pytes
 @pytest.mark.parametrize("time", [None, 2**63 - 1, -(2**63), 10**30])
 def test_times_that_no_calendar_has_are_blank_or_a_date(time: int | None) -> None:
     assert len(moment(time)) == 16
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("", 2.0),
+        ("0.5", 0.5),
+        ("60", 60.0),
+        ("0", 2.0),
+        ("-1", 2.0),
+        ("61", 2.0),
+        ("nan", 2.0),
+        ("soon", 2.0),
+    ],
+)
+def test_how_long_completion_waits_is_a_setting_that_never_fails(
+    monkeypatch: pytest.MonkeyPatch, given: str, seconds: float
+) -> None:
+    monkeypatch.setenv("FTPSVC_COMPLETION_TIMEOUT", given)
+    assert completion_timeout() == seconds

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 SERVER_VARIABLE = "FTPSVC_SERVER"
 DEFAULT_TIMEOUT = 60.0
-COMPLETION_TIMEOUT = 2.0
+COMPLETION_SECONDS_VARIABLE = "FTPSVC_COMPLETION_TIMEOUT"
+_COMPLETION_TIMEOUT = 2.0
 COMPLETION_NAMES = 5000
 """Names of a directory that completion looks at: what is beyond is typed."""
 
@@ -187,7 +188,7 @@ class App:
         """
         if self.lister is not None:
             return self.lister(directory)
-        self.timeout = min(self.timeout, COMPLETION_TIMEOUT)
+        self.timeout = min(self.timeout, completion_timeout())
         self.asks = False
         return [*itertools.islice(self.client().iter_list(directory), COMPLETION_NAMES)]
 
@@ -253,6 +254,18 @@ class App:
             with contextlib.suppress(ConfigError):
                 return login_command(self.session.target.server, user_of(self.session.target))
         return hint
+
+
+def completion_timeout() -> float:
+    """Returns the seconds that a server has to answer completion: what the environment says, or two.
+
+    A prompt is no place for errors: what is no number there says nothing.
+    """
+    with contextlib.suppress(ValueError):
+        seconds = float(os.environ.get(COMPLETION_SECONDS_VARIABLE) or _COMPLETION_TIMEOUT)
+        if 0 < seconds <= DEFAULT_TIMEOUT:
+            return seconds
+    return _COMPLETION_TIMEOUT
 
 
 def unsure() -> str:

@@ -18,7 +18,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from ftpsvc.addresses import Address
 from ftpsvc.text import printable
 from ftpsvc_client.cli import words
-from ftpsvc_client.cli.app import COMPLETION_NAMES, COMPLETION_TIMEOUT, App, Session
+from ftpsvc_client.cli.app import COMPLETION_NAMES, App, Session, completion_timeout
 from ftpsvc_client.cli.shell import Leave, commands
 from ftpsvc_client.cli.targets import join
 from ftpsvc_client.profiles import state_directory
@@ -115,7 +115,7 @@ class _Names:
             from ftpsvc_client.cli.entry import dial
 
             self._session.client = dial(
-                self._shell.target, timeout=COMPLETION_TIMEOUT, allow_plain=self._shell.allow_plain
+                self._shell.target, timeout=completion_timeout(), allow_plain=self._shell.allow_plain
             )
         return [*itertools.islice(self._session.client.iter_list(path), COMPLETION_NAMES)]
 
