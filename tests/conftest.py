@@ -92,3 +92,11 @@ def short_tmp() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ft"))
     yield path
     shutil.rmtree(path)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says what tests counted (`record_property("counted", ...)`), also those that passed."""
+    for report in terminalreporter.getreports("passed"):
+        for key, value in report.user_properties:
+            if key == "counted":
+                terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {value}")

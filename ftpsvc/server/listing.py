@@ -10,7 +10,7 @@ import binascii
 from typing import Final
 
 from ftpsvc import digests
-from ftpsvc.exceptions import FtpsvcError, InvalidRequest, PermissionDenied, StorageError
+from ftpsvc.exceptions import FtpsvcError, InvalidRequest, PermissionDenied, StorageError, Unavailable
 from ftpsvc.paths import MAX_DEPTH, RemotePath
 from ftpsvc.protocol.headers import EntryLine, Listing, Ls
 from ftpsvc.protocol.limits import MAX_SIZE
@@ -121,8 +121,9 @@ class _Hashing:
                 for name in (*entry.where, entry.name):
                     path = path.child(name)
             return self._compute(path, wanted or digests.DEFAULT, entry.version)
-        except (StorageError, PermissionDenied):
-            self._exchange.check()  # an Unavailable may be the server that stops, and not the file
+        except (StorageError, PermissionDenied) as error:
+            if isinstance(error, Unavailable):
+                self._exchange.check()  # it may be the server that stops, and not the file
             return None
 
     def _compute(self, path: RemotePath, algorithm: str, version: str) -> Digest | None:
