@@ -10,63 +10,11 @@ import pytest
 
 from ftpsvc.storage.base import Digest, Durability
 from ftpsvc.storage.local import LocalStorage
+from tests.helpers.believing import DIRECTORY, Model
 from tests.helpers.counts import count
 from tests.helpers.stores import digest_of, everything, get
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DIRECTORY = "a directory"
-
-# What may be at a path, now: digests, DIRECTORY, or None for nothing.
-Possible = dict[str, set[str | None]]
-
-
-class Model:
-    """What the folder may hold, given what the process said before it died."""
-
-    def __init__(self) -> None:
-        self.possible: Possible = {}
-
-    def believe(self, lines: list[str]) -> None:
-        """Takes in what one process said: the step that it was at may have happened or not."""
-        step: list[str] = []
-        for line in lines:
-            match line.split():
-                case ["ready" | "..."]:
-                    continue
-                case ["done"]:
-                    self.possible = self.after(step)
-                    step = []
-                case ["failed"]:
-                    step = []
-                case words:
-                    step = words
-        if step:
-            happened = self.after(step)
-            for path in self.possible | happened:
-                self.possible[path] = self.at(path) | happened.get(path, {None})
-
-    def at(self, path: str) -> set[str | None]:
-        return self.possible.get(path, {None})
-
-    def after(self, step: list[str]) -> Possible:
-        """Returns what there is once a step is done."""
-        new = dict(self.possible)
-        match step:
-            case ["put", path, digest]:
-                new[path] = {digest}
-            case ["mkdir", path]:
-                new[path] = {DIRECTORY}
-            case ["rm", path]:
-                new = {
-                    name: found
-                    for name, found in new.items()
-                    if name != path and not name.startswith(path + "/")
-                }
-            case ["mv", source, target]:
-                new[target], new[source] = self.at(source), ({None} if source != target else self.at(source))
-            case _:
-                pytest.fail(f"the process said {step}")
-        return new
 
 
 def run_and_kill(root: Path, durability: Durability, chance: random.Random) -> list[str]:
@@ -117,7 +65,7 @@ def test_c54_after_kill_9_every_answer_holds_and_nothing_is_half(
         storage.close()
         for path in model.possible | found:
             assert found.get(path) in model.at(path), path
-        model.possible = {path: {what} for path, what in found.items()}
+        model.settle(found)
     # It was killed in the middle of something, and there was something to lose.
     assert files > 0
     assert in_flight > 0

@@ -123,6 +123,8 @@ def server(
     listen: str = "ftpsvc+tcp://127.0.0.1:0",
     before: Callable[[], None] | None = None,
     internal_errors: bool = False,
+    module: str = "ftpsvc.server",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[ServerProcess]:
     """Runs a server for the length of a block.
 
@@ -134,11 +136,13 @@ def server(
         listen: Its address.
         before: Is run in the new process before the server, to lower a limit for instance.
         internal_errors: Whether the log may hold errors that nobody expected.
+        module: What is run, if it is not the daemon as it is.
+        environment: Further variables for it.
     """
-    environment = dict(os.environ)
+    variables = dict(os.environ) | dict(environment or {})
     for name, value in (settings or {}).items():
-        environment["FTPSVCD_" + name.upper().replace(".", "__")] = str(value)
-    command = [sys.executable, "-m", "ftpsvc.server"]
+        variables["FTPSVCD_" + name.upper().replace(".", "__")] = str(value)
+    command = [sys.executable, "-m", module]
     command += ["--root", str(root), "--listen", listen, "--guest", guest, *flags]
     process = subprocess.Popen(
         command,
@@ -146,7 +150,7 @@ def server(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        env=environment,
+        env=variables,
         preexec_fn=before,
     )
     running = ServerProcess(root, process)
