@@ -368,7 +368,7 @@ class NotAFile(StorageError):
     """A link, FIFO, device or socket: neither served nor followed."""
 
     code = "not-a-file"
-    text = "is neither a regular file nor a directory, so it is not served"
+    text = "is neither a regular file nor a directory"
 
 
 class Busy(StorageError):

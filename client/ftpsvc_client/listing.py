@@ -111,15 +111,27 @@ def is_directory(link: Link, path: str) -> bool:
     Raises:
         FtpsvcError: Another refusal, or the connection's end.
     """
-    try:
-        if "stat" in link.features:
+    if "stat" in link.features:
+        try:
             return stat(link, path).kind == "dir"
-        # The base profile has no stat; `cd` tells, and is undone at once.
-        here = link.call(headers.Cd(path="."), headers.Located)
-        link.call(headers.Cd(path=path), headers.Located)
+        except (NotFound, NotADirectory):
+            return False
+    # The base profile has no stat; `cd` tells, and is undone at once.
+    here = link.call(headers.Cd(path="."), headers.Located)
+    returned = False
+    try:
+        try:
+            link.call(headers.Cd(path=path), headers.Located)
+        except (NotFound, NotADirectory):
+            returned = True
+            return False
         link.call(headers.Cd(path=here.path), headers.Located)
-    except (NotFound, NotADirectory):
-        return False
+        returned = True
+    finally:
+        if (
+            not returned
+        ):  # Ctrl-C, say: a new connection begins where the session is, this one may be elsewhere
+            link.close()
     return True
 
 

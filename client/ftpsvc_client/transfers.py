@@ -155,7 +155,7 @@ class TransferCalls(Conversation):
         """Stores what is in a local directory in the remote directory `remote`, which is made if it is missing.
 
         Args:
-            local: The directory. Links in it are skipped, with a note.
+            local: The directory. Links and junctions in it are skipped, with a note.
             remote: What it becomes (not: what it is put into).
             clobber: Whether files may be replaced.
             progress: Who is told how it goes on.
@@ -213,6 +213,7 @@ class TransferCalls(Conversation):
                 algorithm=self.algorithm,
                 overwrite=overwrite,
                 watcher=progress,
+                relink=self._renew,
             )
 
 

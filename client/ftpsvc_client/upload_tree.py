@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from ftpsvc.confine.checked import is_stand_in
 from ftpsvc.exceptions import (
     AlreadyExists,
     FtpsvcError,
@@ -187,8 +188,8 @@ class _Upload:
 def _walk(top: str, report: TreeReport) -> Iterator[_Folder]:
     """Yields the directories of a tree, each before what is in it, in the order of their names.
 
-    What cannot be sent is noted in `report`: links and the like as skipped; unreadable directories, names that the
-    protocol cannot carry, and names that are one and the same to the server, as problems.
+    What cannot be sent is noted in `report`: links, junctions and the like as skipped; unreadable directories, names
+    that the protocol cannot carry, and names that are one and the same to the server, as problems.
     """
     waiting: list[tuple[str, tuple[str, ...]]] = [(top, ())]
     while waiting:
@@ -211,7 +212,7 @@ def _walk(top: str, report: TreeReport) -> Iterator[_Folder]:
                 report.problems.append(Problem(entry.path, error))
                 continue
             taken.add(name)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and not _stands_in(entry):
                 folders.append((entry.path, (*names, name)))
             elif entry.is_file(follow_symlinks=False):
                 files.append(entry)
@@ -219,3 +220,11 @@ def _walk(top: str, report: TreeReport) -> Iterator[_Folder]:
                 report.skipped.append(Problem(entry.path, NotAFile(entry.path)))
         yield _Folder(path, names, files)
         waiting.extend(reversed(folders))
+
+
+def _stands_in(entry: os.DirEntry[str]) -> bool:
+    """Whether a directory is one elsewhere: a junction of Windows, which is a directory to all but this question."""
+    try:
+        return is_stand_in(entry.stat(follow_symlinks=False))
+    except OSError:  # it went meanwhile; listing it will say so
+        return False
