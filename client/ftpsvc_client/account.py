@@ -12,8 +12,7 @@ class AccountCalls(Conversation):
 
     def whoami(self) -> Identity:
         """Returns who the session is."""
-        with self._turn() as link:
-            found = self._ask(link, headers.Whoami(), headers.Identified)
+        found = self._again(lambda link: self._ask(link, headers.Whoami(), headers.Identified))
         return Identity(found.user, found.role, found.via, found.token, found.group, found.may)
 
     def set_password(self, password: str) -> None:

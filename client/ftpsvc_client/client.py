@@ -9,9 +9,11 @@ from ftpsvc.exceptions import ConfigError
 from ftpsvc_client.account import AccountCalls
 from ftpsvc_client.names import NameCalls
 from ftpsvc_client.transfers import TransferCalls
+from ftpsvc_client.trees import TreeCalls
 
 if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
+    from ftpsvc_client.retries import Told
     from ftpsvc_client.trust import Trust
 
 DEFAULT_TIMEOUT = 60.0
@@ -27,6 +29,8 @@ def connect(
     algorithm: str | None = None,
     directory: str | None = None,
     allow_plain: bool = False,
+    retries: int = 0,
+    told: Told | None = None,
 ) -> Client:
     """Connects to a server.
 
@@ -41,6 +45,11 @@ def connect(
         algorithm: Digest algorithm to use; None takes the server's first that is known here.
         directory: Where to start on the server; None is its root.
         allow_plain: Whether a password may cross plain TCP to another machine. The server has a setting of its own.
+        retries: How often in a row something is tried again after an error that passes (a lost connection, a server
+            that is busy or restarts), after a pause that doubles from half a second to 30. Only what may be done twice
+            is: not `remove`, `rename`, anything with `clobber` False, or what changes an account. A server that cannot
+            be reached at first is not waited for.
+        told: Is told before each such pause.
 
     Returns:
         The client, connected. The caller closes it, best by `with`.
@@ -69,15 +78,17 @@ def connect(
         algorithm=algorithm,
         directory=directory,
         allow_plain=allow_plain,
+        retries=retries,
+        told=told,
     )
 
 
-class Client(TransferCalls, NameCalls, AccountCalls):
+class Client(TransferCalls, TreeCalls, NameCalls, AccountCalls):
     """A conversation with a server. A context manager: leaving it says goodbye and closes.
 
     Remote paths are text, `/` between components, absolute or relative to the session's directory (docs/protocol.md
     section 5). After a lost connection or an interrupted transfer the next call connects anew and returns to the
-    directory; nothing is repeated by itself.
+    directory; with `retries` the call itself does, and goes on.
 
     Thread-safety: one thread at a time; a call that comes while another is under way raises LocalProtocolError. Make
     one client for each thread.

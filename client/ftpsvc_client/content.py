@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ftpsvc import digests
-from ftpsvc.digests import Bytes
+from ftpsvc.digests import Bytes, Hasher
 from ftpsvc.exceptions import (
     Changed,
     DigestMismatch,
@@ -33,6 +33,7 @@ from ftpsvc_client.watching import Progress
 _SLOWEST_DISK = 10_000_000
 """Bytes per second that a server is granted to make an upload durable before its answer counts as late."""
 
+_BUFFER = 1 << 20
 _DRAIN = 8 << 20
 """What is read and dropped of a file that cannot be saved, before a new connection is the cheaper way on."""
 
@@ -45,6 +46,9 @@ class Source(Protocol):
 
     def read_into(self, view: memoryview) -> int:
         """Reads the next bytes and returns how many; 0 is the end. Raises OSError."""
+
+    def rewind(self) -> None:
+        """Goes back to where it began. Raises OSError."""
 
     def unchanged(self) -> bool:
         """Returns whether it still is what it was when it was opened."""
@@ -94,6 +98,18 @@ class FileSource:
         data = os.read(self._fd, len(view))
         view[: len(data)] = data
         return len(data)
+
+    def digest(self, algorithm: str) -> str:
+        """Returns the digest of the whole, lower-case hex. Raises OSError."""
+        hasher = digests.new(algorithm)
+        buffer = memoryview(bytearray(_BUFFER))
+        while count := self.read_into(buffer):
+            hasher.update(buffer[:count])
+        return hasher.hexdigest()
+
+    def rewind(self) -> None:
+        """Goes back to the first byte."""
+        os.lseek(self._fd, 0, os.SEEK_SET)
 
     def unchanged(self) -> bool:
         """Returns whether size and mtime are what they were when it was opened."""
@@ -174,7 +190,12 @@ def send(link: Link, request: Put, source: Source, watcher: Progress, answer: An
 
 
 def receive(
-    link: Link, event: ResponseReceived, write: Callable[[Bytes], object], watcher: Progress, path: str
+    link: Link,
+    event: ResponseReceived,
+    write: Callable[[Bytes], object],
+    watcher: Progress,
+    path: str,
+    hasher: Hasher | None = None,
 ) -> Received:
     """Takes the content that the answer to a `get` announced.
 
@@ -184,6 +205,7 @@ def receive(
         write: Is given every piece, in order; valid until it returns. May raise OSError.
         watcher: Is told of every piece.
         path: The local path, for the text of a local error.
+        hasher: One for the algorithm of the answer that has seen what comes before; None for the whole of a file.
 
     Raises:
         DigestMismatch: What arrived is not what was sent.
@@ -193,7 +215,8 @@ def receive(
     if answer.algorithm not in digests.ALGORITHMS:
         link.close()
         raise RemoteProtocolError("the answer to get names a digest algorithm that nobody asked for")
-    hasher = digests.new(answer.algorithm)
+    if hasher is None:
+        hasher = digests.new(answer.algorithm)
     channel = link.channel
     problem: OSError | None = None
     pieces = channel.payload(link.pool)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ftpsvc.addresses import Address
 from ftpsvc.buffers import BufferPool
 from ftpsvc.digests import ALGORITHMS
-from ftpsvc.exceptions import ConfigError, InvalidRequest, LocalProtocolError
+from ftpsvc.exceptions import (
+    Busy,
+    ConfigError,
+    FtpsvcError,
+    InvalidRequest,
+    LocalProtocolError,
+    Unavailable,
+)
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.headers import Greeting, Request
 from ftpsvc.text import printable
 from ftpsvc_client.link import Answered, Link
+from ftpsvc_client.retries import Told, Tries
 
 if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
     from ftpsvc_client.trust import Trust
+
+_Result = TypeVar("_Result")
 
 
 class Conversation:
@@ -34,6 +44,8 @@ class Conversation:
         algorithm: str | None,
         directory: str | None,
         allow_plain: bool = False,
+        retries: int = 0,
+        told: Told | None = None,
     ) -> None:
         """Connects; see `connect`."""
         if algorithm is not None and algorithm not in ALGORITHMS:
@@ -45,12 +57,20 @@ class Conversation:
         self._timeout = timeout
         self._wanted = algorithm
         self._directory = directory
+        self._retries = retries
+        self._told = told
+        self._given_up = threading.Event()
         self._pool = BufferPool()
         self._turn_lock = threading.Lock()
         self._closed = False
         self._link: Link | None = None
-        with self._turn():
-            pass
+        tries = self._tries()
+        while True:
+            try:
+                with self._turn():
+                    break
+            except (Busy, Unavailable) as error:  # a server that nobody can reach is told about at once
+                tries.wait(error)
 
     @property
     def directory(self) -> str | None:
@@ -114,10 +134,74 @@ class Conversation:
             raise
         return link
 
+    def _tries(self) -> Tries:
+        return Tries(self._retries, self._told, self._given_up)
+
+    def _again(self, work: Callable[[Link], _Result], tries: Tries | None = None) -> _Result:
+        """Does what may be done twice, again after errors that pass, with the connection that there is then.
+
+        Args:
+            work: Does it.
+            tries: What counts; whoever makes progress says so there. None is a count of its own.
+
+        Raises:
+            FtpsvcError: What `work` raised, or connecting anew.
+        """
+        tries = tries or self._tries()
+        while True:
+            try:
+                with self._turn() as link:
+                    return work(link)
+            except FtpsvcError as error:
+                tries.wait(error)
+
+    def _twin(self) -> Conversation:
+        """Returns another conversation with the same server, in the same directory; the caller closes it.
+
+        Raises:
+            FtpsvcError: As `connect`.
+        """
+        return Conversation(
+            self.address,
+            credentials=self._credentials,
+            trust=self._trust,
+            timeout=self._timeout,
+            algorithm=self.algorithm,
+            directory=self._directory,
+            allow_plain=self._allow_plain,
+            retries=self._retries,
+            told=self._told,
+        )
+
+    def _give_up(self) -> None:
+        """Makes the call under way in another thread fail soon."""
+        self._given_up.set()
+        link = self._link
+        if link is not None:
+            link.channel.interrupt()
+
     def _renew(self) -> Link:
         """Connects anew in the middle of a call."""
         self._link = self._connect()
         return self._link
+
+    def _mended(self, tries: Tries, error: FtpsvcError | None) -> Link:
+        """Returns a new connection in the middle of a call, as soon as there is one.
+
+        Args:
+            tries: What counts.
+            error: Why the one before ended; None where that was no failure, so that nothing has to be waited for.
+
+        Raises:
+            FtpsvcError: `error`, or why there is no new connection, where it is not worth trying (any longer).
+        """
+        while True:
+            if error is not None:
+                tries.wait(error)
+            try:
+                return self._renew()
+            except FtpsvcError as failed:
+                error = failed
 
     def _ask(self, link: Link, request: Request, kind: type[Answered], *, wait: float = 0) -> Answered:
         need(link, request.op, base=request.base)

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
 from ftpsvc import digests
 from ftpsvc.confine import Directory, open_root
-from ftpsvc.digests import Bytes
-from ftpsvc.exceptions import AlreadyExists, InvalidPath, IsADirectory, NotAFile
+from ftpsvc.digests import Bytes, Hasher
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    BadOffset,
+    Changed,
+    DigestMismatch,
+    InvalidPath,
+    IsADirectory,
+    LocalProtocolError,
+    NotAFile,
+)
 from ftpsvc.paths import check_name, portability_problem
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Content, Get
-from ftpsvc_client import content, listing
+from ftpsvc_client import content, listing, parts
 from ftpsvc_client.link import Link, accepted
-from ftpsvc_client.local import Saving, digest_of, existing_file, local_error
+from ftpsvc_client.local import digest_of, existing_file, local_error
 from ftpsvc_client.results import RemoteEntry, Transfer
 from ftpsvc_client.watching import Progress, Unwatched
 
+HASH_RATE = 20_000_000
+"""Bytes per second that a server is granted for reading a file again before its answer counts as late."""
 
-def fetch(link: Link, request: Get, target: str, *, overwrite: bool, watcher: Progress) -> Transfer:
-    """Fetches a file to a local path; the arguments and errors are those of `Client.get`."""
+
+def fetch(
+    link: Link,
+    request: Get,
+    target: str,
+    *,
+    overwrite: bool,
+    resume: bool,
+    watcher: Progress,
+    moved: Callable[[], object],
+) -> Transfer:
+    """Fetches a file to a local path; the other arguments and the errors are those of `Client.get`.
+
+    Args:
+        link: The connection.
+        request: What to fetch.
+        moved: Is called whenever something has been saved.
+    """
     path = local_path(target, request.path)
     parent, name = os.path.split(path)
     try:
@@ -36,15 +64,14 @@ def fetch(link: Link, request: Get, target: str, *, overwrite: bool, watcher: Pr
             found = same_content(link, request, entry, folder, name, before.st_size)
             if found is None:
                 raise AlreadyExists(path)
+            parts.clean(folder, name)
             return Transfer(request.path, path, before.st_size, request.algorithm, found, 0, entry.version)
-        fetched: list[Transfer] = []
-
-        def answer(event: ResponseReceived) -> None:
-            fetched.append(save(link, event, folder, name, path, clobber=overwrite, watcher=watcher))
-
-        link.submit(request, answer)
-        link.settle()
-        return fetched[0]
+        saver = Saver(link, folder, name, path, clobber=overwrite, watcher=watcher, moved=moved)
+        if resume:
+            saver.look_for_part()
+        else:
+            parts.clean(folder, name)
+        return saver.fetch(request)
 
 
 def fetch_to_stream(link: Link, request: Get, stream: BinaryIO, watcher: Progress) -> Transfer:
@@ -83,51 +110,200 @@ def _write_all(stream: BinaryIO, data: Bytes) -> None:
         view = view[count:]
 
 
-def save(
-    link: Link,
-    event: ResponseReceived,
-    folder: Directory,
-    name: str,
-    path: str,
-    *,
-    clobber: bool,
-    watcher: Progress,
-) -> Transfer:
-    """Saves the content that an answer to `get` announces.
+class Saver:
+    """Fetches one file and saves it, going on with what an earlier download left. A context manager.
 
-    Args:
-        link: The connection.
-        event: The answer.
-        folder: The directory to save into.
-        name: The name to save under; appears only when everything has arrived and was verified.
-        path: The same for people.
-        clobber: Whether a file of that name may be replaced.
-        watcher: Is told how it goes on.
+    Whether that is still a part of the file on the server shows twice: by its version before anything is sent, and by
+    the digest of the whole at the end. If it is not, it is dropped, `wasted` is set, and the file is to be asked for
+    again: contents are never put together that do not belong together.
 
-    Raises:
-        FtpsvcError: The refusal, or as `content.receive`, or what the local disk refused. Nothing was saved.
+    Attributes:
+        transfer: What came of it; None before.
+        wasted: Whether what was left was of no use, so that nothing was saved.
     """
-    answer = accepted(event, Content)
-    remote = getattr(event.request, "path", "")
-    watcher.begin(path, answer.size)
-    done = False
-    try:
+
+    def __init__(
+        self,
+        link: Link,
+        folder: Directory,
+        name: str,
+        path: str,
+        *,
+        clobber: bool,
+        watcher: Progress,
+        moved: Callable[[], object],
+    ) -> None:
+        """Takes what is to be done.
+
+        Args:
+            link: The connection.
+            folder: The directory to save into; must stay open as long.
+            name: The name to save under; appears only when everything has arrived and was verified.
+            path: The same for people.
+            clobber: Whether a file of that name may be replaced.
+            watcher: Is told how it goes on.
+            moved: Is called whenever something has been saved.
+        """
+        self.transfer: Transfer | None = None
+        self.wasted = False
+        self._link = link
+        self._folder = folder
+        self._name = name
+        self._path = path
+        self._clobber = clobber
+        self._watcher = watcher
+        self._moved = moved
+        self._part: parts.Saving | None = None
+        self._hasher: Hasher | None = None
+
+    def look_for_part(self) -> None:
+        """Finds what an earlier download left, and reads it.
+
+        Raises:
+            FtpsvcError: The disk refused.
+        """
+        if not resumable(self._link):
+            return
         try:
-            saving = Saving(folder, name, mode=answer.mode)
+            part = parts.left_over(self._folder, self._name)
+            if part is None:
+                return
+            self._part = part
+            if part.known is not None:
+                self._hasher = digests.new(part.known.algorithm)
+                part.hash_into(self._hasher)
         except OSError as error:
-            content.skip(link)
-            raise local_error(error, path) from None
-        with saving:
-            got = content.receive(link, event, saving.write, watcher, path)
-            watcher.verifying()
-            try:
-                saving.keep(modified=answer.modified, clobber=clobber)
-            except OSError as error:
-                raise local_error(error, path) from None
-        done = True
-    finally:
-        watcher.end(done=done)
-    return Transfer(remote, path, got.size, answer.algorithm, got.digest, got.size, answer.version)
+            self.close(None)
+            raise local_error(error, self._path) from None
+
+    def ask(self, request: Get) -> None:
+        """Sends the request, from where the part ends; what comes of it is known when the answer was collected.
+
+        Raises:
+            FtpsvcError: As `Link.submit`. What the answer brings comes out of who collects it: the refusal, as
+                `content.receive`, or what the local disk refused. Nothing was saved then.
+        """
+        part, wait = self._part, 0.0
+        if part is not None and part.known is not None:
+            request = request.model_copy(
+                update={
+                    "offset": part.offset,
+                    "version": part.known.version,
+                    "algorithm": part.known.algorithm,
+                }
+            )
+            wait = part.offset / HASH_RATE
+        try:
+            self._link.submit(request, self.answered, wait=wait)
+        except BaseException as error:
+            self.close(error)
+            raise
+
+    def fetch(self, request: Get) -> Transfer:
+        """Asks, waits for what comes, and asks again for the whole where a part was of no use.
+
+        Raises:
+            FtpsvcError: As `ask`.
+        """
+        with self:
+            self.ask(request)
+            self._link.settle()
+        if self.wasted:
+            self.ask(request)
+            self._link.settle()
+        if self.transfer is None:
+            raise LocalProtocolError("a download ended without a result")
+        return self.transfer
+
+    def close(self, problem: BaseException | None) -> None:
+        """Lets go of the part: it stays where it is if `problem` is an interruption."""
+        part, self._part = self._part, None
+        if part is not None:
+            part.__exit__(type(problem), problem, None)
+
+    def __enter__(self) -> Saver:
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        self.close(problem)
+
+    def answered(self, event: ResponseReceived) -> None:
+        """Takes the answer to the request, and saves the content that it announces; errors as `ask`."""
+        part, self._part = self._part, None
+        if part is None:
+            self._save(event, None)
+            return
+        try:
+            with part:
+                self._save(event, part)
+        except (Changed, BadOffset, DigestMismatch):
+            if self._link.closed:
+                raise
+            self.wasted = True
+            self._hasher = None
+
+    def _save(self, event: ResponseReceived, part: parts.Saving | None) -> None:
+        answer = accepted(event, Content)
+        if part is not None and not _goes_on(part, answer):
+            content.skip(self._link)
+            raise Changed(self._path)
+        self._watcher.begin(self._path, answer.file_size)
+        done = False
+        try:
+            if part is None:
+                with self._new_part(answer) as fresh:
+                    self.transfer = self._receive(event, answer, fresh)
+            else:
+                self._watcher.advance(part.offset)
+                self.transfer = self._receive(event, answer, part)
+            done = True
+        finally:
+            self._watcher.end(done=done)
+
+    def _new_part(self, answer: Content) -> parts.Saving:
+        known = None
+        if answer.size >= parts.WORTH_RESUMING and answer.version is not None and resumable(self._link):
+            known = parts.Known(answer.version, answer.file_size, answer.algorithm)
+        try:
+            return parts.begin(self._folder, self._name, mode=answer.mode, known=known)
+        except OSError as error:
+            content.skip(self._link)
+            raise local_error(error, self._path) from None
+
+    def _receive(self, event: ResponseReceived, answer: Content, part: parts.Saving) -> Transfer:
+        save, moved = part.write, self._moved
+
+        def write(data: Bytes) -> None:
+            save(data)
+            moved()
+
+        got = content.receive(self._link, event, write, self._watcher, self._path, self._hasher)
+        self._watcher.verifying()
+        try:
+            part.keep(modified=answer.modified, mode=answer.mode, clobber=self._clobber)
+        except OSError as error:
+            raise local_error(error, self._path) from None
+        remote = getattr(event.request, "path", "")
+        return Transfer(
+            remote, self._path, answer.file_size, answer.algorithm, got.digest, got.size, answer.version
+        )
+
+
+def resumable(link: Link) -> bool:
+    """Returns whether a download from this server can be gone on with."""
+    return "offset" in link.features and "version" in link.features
+
+
+def _goes_on(part: parts.Saving, answer: Content) -> bool:
+    """Returns whether an answer goes on where a part ends."""
+    known = part.known
+    return (
+        known is not None
+        and answer.file_size == known.file_size
+        and answer.size == known.file_size - part.offset
+        and answer.algorithm == known.algorithm
+        and answer.version in (None, known.version)
+    )
 
 
 def same_content(

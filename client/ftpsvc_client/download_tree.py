@@ -11,244 +11,362 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ftpsvc.confine import Directory, open_root
+from ftpsvc.confine import Directory
 from ftpsvc.exceptions import (
     AlreadyExists,
+    ConnectionLost,
     FtpsvcError,
     InvalidPath,
+    LocalProtocolError,
     NoSpace,
-    NotADirectory,
     NotAFile,
-    NotFound,
     ProtocolError,
     TransportError,
 )
 from ftpsvc.paths import twin_key
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Get
-from ftpsvc_client import content, listing
-from ftpsvc_client.download import local_name, same_content, save
+from ftpsvc_client import content, listing, parts
+from ftpsvc_client.compare import same_time
+from ftpsvc_client.download import Saver, local_name, resumable, same_content
 from ftpsvc_client.link import Link
 from ftpsvc_client.local import existing_file, local_error
 from ftpsvc_client.results import Problem, RemoteEntry, TreeReport
-from ftpsvc_client.watching import Progress, Unwatched
+from ftpsvc_client.retries import passes
+from ftpsvc_client.watching import Progress
 
 _OPEN_FOLDERS = 8
-_FOLDS_CASE = os.name == "nt" or sys.platform == "darwin"
+FOLDS_CASE = os.name == "nt" or sys.platform == "darwin"
 """Whether the usual file system here takes `A` and `a` for one name."""
 
-_Answer = TypeVar("_Answer")
+Mend = Callable[[FtpsvcError | None], Link]
+"""Returns a new connection after an error, or at once for None; raises the error where that is not worth it."""
 
 
-def get_tree(
-    link: Link,
-    remote: str,
-    local: str,
-    *,
-    algorithm: str,
-    overwrite: bool,
-    watcher: Progress | None,
-    relink: Callable[[], Link],
-) -> TreeReport:
-    """Fetches the content of a remote directory; the other arguments and errors are those of `Client.get_tree`.
+class Wishes(NamedTuple):
+    """How a tree is fetched.
 
-    Args:
-        link: The connection to begin with.
-        relink: Makes another one, in the same directory, when this one had to be ended over a single file.
+    Attributes:
+        algorithm: Digest algorithm.
+        overwrite: Whether files with another content may be replaced.
+        resume: Whether to go on with parts of files.
+        quick: Whether a file of the same size and time counts as present.
     """
-    if not listing.is_directory(link, remote):
-        if listing.exists(link, remote):
-            raise NotADirectory(remote)
-        raise NotFound(remote)
-    try:
-        os.makedirs(local, exist_ok=True)
-        root = open_root(local)
-    except OSError as error:
-        raise local_error(error, local) from None
-    with root:
-        download = _Download(link, root, remote, local, algorithm, overwrite, watcher or Unwatched(), relink)
-        try:
-            pages = listing.Pages(remote, recursive=True)
-            while not pages.done:
-                for entry in download.ask(pages.next_page):
-                    download.add(entry)
-            download.settle()
-        finally:
-            download.close()
-        return download.report
+
+    algorithm: str
+    overwrite: bool
+    resume: bool
+    quick: bool
 
 
 class _Job(NamedTuple):
-    """A file that was asked for: what was asked, its names from the top down, its local path."""
+    """A file to be fetched: what the server says of it, its names from the target down, its path for people."""
 
-    request: Get
+    entry: RemoteEntry
     names: tuple[str, ...]
     path: str
 
 
-class _Download:
-    """The download of one tree. What arrives is saved, and noted in the report, as answers come in."""
+class _Ended(ConnectionLost):
+    """The connection was given up over one file, which has been reported: the others need a new one."""
+
+    def __init__(self) -> None:
+        super().__init__("it was given up over one file")
+
+
+class TreeDownload:
+    """The download of one tree, or of a part of it. What arrives is saved, and noted in the report, as answers come in.
+
+    A context manager: leaving it closes the directories that are held open, but not the target.
+    """
 
     def __init__(
         self,
         link: Link,
-        root: Directory,
+        root: Directory | None,
         remote: str,
         local: str,
-        algorithm: str,
-        overwrite: bool,
+        wishes: Wishes,
         watcher: Progress,
-        relink: Callable[[], Link],
+        mend: Mend,
+        moved: Callable[[], object],
     ) -> None:
+        """Takes what is to be done.
+
+        Args:
+            link: The connection to begin with.
+            root: The target; None where nothing is to be saved.
+            remote: The directory that the entries' paths are relative to.
+            local: The target, for people.
+            wishes: How.
+            watcher: Is told how it goes on.
+            mend: See `Mend`.
+            moved: Is called whenever something has been saved.
+        """
         self._link = link
-        self._relink = relink
-        self._unanswered: deque[_Job] = deque()
-        self._given_up = False
         self._root = root
-        self._remote = remote.rstrip("/")
+        self._remote = "" if remote == "/" else remote.rstrip("/")
         self._local = local
-        self._algorithm = algorithm
-        self._overwrite = overwrite
+        self._wishes = wishes
         self._watcher = watcher
-        self._folders: OrderedDict[tuple[str, ...], Directory] = OrderedDict()
+        self._mend = mend
+        self._moved = moved
+        self._todo: deque[_Job] = deque()
+        self._unanswered: deque[_Job] = deque()
+        self._folders: OrderedDict[tuple[str, ...], tuple[Directory, set[str]]] = OrderedDict()
         self._twins: dict[tuple[str, ...], set[str]] = {}
         self._expected = [0, 0]
         self.report = TreeReport()
+        self.jobs: list[tuple[RemoteEntry, tuple[str, ...]]] = []
+        self._collects = False
+
+    def __enter__(self) -> TreeDownload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._folders:
+            self._folders.popitem()[1][0].close()
+
+    def pages(self, path: str, *, digests: bool = False) -> listing.Pages:
+        """Returns a listing of all that is beneath a path, for `next_page`."""
+        return listing.Pages(path, recursive=True, digests=digests, algorithm=self._wishes.algorithm)
+
+    def next_page(self, pages: listing.Pages) -> list[RemoteEntry]:
+        """Returns the next page of a listing, also over a new connection.
+
+        Raises:
+            FtpsvcError: The server's refusal, or the connection's end.
+        """
+        while True:
+            try:
+                return pages.next_page(self._link)
+            except FtpsvcError as error:
+                self._recover(error)
+
+    def names_of(self, entry: RemoteEntry) -> tuple[str, ...]:
+        """Returns the local names of an entry, from the target down.
+
+        Raises:
+            InvalidPath: It has none. AlreadyExists: It is the same here as an earlier one.
+        """
+        if entry.note is not None:
+            raise InvalidPath(entry.path, entry.note)
+        names = tuple(local_name(name) for name in entry.path.split("/"))
+        if FOLDS_CASE:
+            self._refuse_twins(names)
+        return names
 
     def add(self, entry: RemoteEntry) -> None:
-        """Makes a directory, or asks for a file; what is asked for may arrive later."""
-        path = entry.path
+        """Makes a directory, or asks for a file; what is asked for may arrive later.
+
+        Raises:
+            FtpsvcError: The connection's end, or a full disk.
+        """
         try:
-            if entry.note is not None:
-                raise InvalidPath(path, entry.note)
-            names = tuple(local_name(name) for name in path.split("/"))
-            path = os.path.join(self._local, *names)
-            if _FOLDS_CASE:
-                self._refuse_twins(names, path)
+            names = self.names_of(entry)
+        except FtpsvcError as error:
+            self.report.problems.append(Problem(entry.path, error))
+        else:
+            self.add_named(entry, names)
+
+    def add_named(self, entry: RemoteEntry, names: tuple[str, ...]) -> None:
+        """As `add`, for an entry whose names have been had from `names_of`."""
+        path = os.path.join(self._local, *names)
+        try:
             if entry.kind == "dir":
                 self._folder(names, path)
                 self.report.directories += 1
             elif entry.kind == "file":
-                self._ask(entry, names, path)
+                self.fetch(entry, names)
             else:
                 self.report.skipped.append(Problem(path, NotAFile(path)))
-        except (TransportError, NoSpace):
-            raise
         except FtpsvcError as error:
-            if self._link.closed:
+            if self.lost(error):
                 raise
             self.report.problems.append(Problem(path, error))
 
-    def ask(self, question: Callable[[Link], _Answer]) -> _Answer:
-        """Asks something else meanwhile, again if the connection had to be ended over a file that came first.
+    def lost(self, error: FtpsvcError) -> bool:
+        """Returns whether an error is of more than one name, and ends the download."""
+        return isinstance(error, TransportError | NoSpace) or error.fatal or self._link.closed
 
-        Raises:
-            FtpsvcError: The connection's end for another reason; or what the question raises.
-        """
-        while True:
+    def collect_jobs(self) -> None:
+        """Makes `fetch` keep its files for `take_jobs`, which others will fetch."""
+        self._collects = True
+
+    def take_jobs(self) -> list[tuple[RemoteEntry, tuple[str, ...]]]:
+        """Returns the files that `fetch` was called for since the last time."""
+        taken, self.jobs = self.jobs, []
+        return taken
+
+    def fetch(self, entry: RemoteEntry, names: tuple[str, ...]) -> None:
+        """Asks for a file; errors as `add`."""
+        if self._collects:
+            self.jobs.append((entry, names))
+            return
+        self._todo.append(_Job(entry, names, os.path.join(self._local, *names)))
+        self._pump()
+
+    def settle(self) -> None:
+        """Waits for what was asked for; errors as `add`."""
+        while self._unanswered or self._todo:
+            self._pump()
             try:
-                return question(self._link)
+                self._link.settle()
             except FtpsvcError as error:
                 self._recover(error)
 
-    def settle(self) -> None:
-        """Waits for what was asked for."""
-        self.ask(lambda link: link.settle())
+    # ------------------------------------------------------------ one file after the other
 
-    def close(self) -> None:
-        """Closes the directories that are held open."""
-        while self._folders:
-            self._folders.popitem()[1].close()
-
-    def _ask(self, entry: RemoteEntry, names: tuple[str, ...], path: str) -> None:
-        # Without the version: a file that is replaced between listing and fetching is fetched as it is now.
-        request = Get(path=f"{self._remote}/{entry.path}", algorithm=self._algorithm)
-        folder = self._folder(names[:-1], os.path.dirname(path))
-        before = existing_file(folder, names[-1], path)
-        if before is not None and not self._overwrite:
-            size = before.st_size
-            if self.ask(lambda link: same_content(link, request, entry, folder, names[-1], size)) is None:
-                raise AlreadyExists(path)
-            self.report.present += 1
-            return
-        self._expected[0] += 1
-        self._expected[1] += entry.size or 0
-        self._watcher.expect(*self._expected)
-        self._do(_Job(request, names, path))
-
-    def _do(self, job: _Job) -> None:
-        self._unanswered.append(job)
-        try:
-            self._link.submit(job.request, partial(self._arrived, job))
-        except FtpsvcError as error:
-            if not self._link.closed:  # it never went out
-                self._unanswered.remove(job)
-            self._recover(error)
+    def _pump(self) -> None:
+        while self._todo:
+            job = self._todo.popleft()
+            self._unanswered.append(job)
+            try:
+                self._ask(job)
+            except FtpsvcError as error:
+                if isinstance(error, TransportError | NoSpace) or error.fatal:
+                    self._recover(error)
+                    continue
+                if self._link.closed and isinstance(error, ProtocolError):
+                    raise
+                self._answered(job)
+                self.report.problems.append(Problem(job.path, error))
+                if self._link.closed:
+                    self._recover(_Ended())
 
     def _recover(self, error: FtpsvcError) -> None:
-        """Goes on after an error over a new connection: one file that cannot be saved must not end the tree.
+        """Gets a new connection, and has what is unanswered asked for again.
 
         Raises:
-            FtpsvcError: It is another error than that; or there is no new connection.
+            FtpsvcError: That is not worth it.
         """
-        if not self._given_up:
+        if not isinstance(error, _Ended) and not passes(error):
             raise error
-        self._given_up = False
-        again, self._unanswered = self._unanswered, deque()
-        self._link = self._relink()
-        for job in again:
-            self._do(job)
+        self._link.close()
+        if self._unanswered:
+            # What was under way has left a part by now, which nobody has seen yet.
+            names = self._unanswered[0].names
+            if names[:-1] in self._folders:
+                self._folders[names[:-1]][1].add(names[-1])
+        for job in reversed(self._unanswered):
+            self._todo.appendleft(job)
+            self._expected[0] -= 1
+            self._expected[1] -= job.entry.size or 0
+        self._unanswered.clear()
+        self._link = self._mend(None if isinstance(error, _Ended) else error)
+
+    def _ask(self, job: _Job) -> None:
+        entry, names, path = job
+        # Without the version: a file that is replaced between listing and fetching is fetched as it is now.
+        request = Get(path=f"{self._remote}/{entry.path}", algorithm=self._wishes.algorithm)
+        folder, left_over = self._folder(names[:-1], os.path.dirname(path))
+        name = names[-1]
+        before = existing_file(folder, name, path)
+        if before is not None:
+            quick = self._wishes.quick and entry.size == before.st_size and same_time(entry.modified, before)
+            if not quick and not self._wishes.overwrite:
+                if same_content(self._link, request, entry, folder, name, before.st_size) is None:
+                    raise AlreadyExists(path)
+                quick = True
+            if quick:
+                self.report.present += 1
+                self._answered(job)
+                return
+        if name in left_over:
+            self._go_on(job, request, folder, left_over)
+            return
+        self._expect(entry)
+        self._link.submit(request, partial(self._arrived, job))
+
+    def _go_on(self, job: _Job, request: Get, folder: Directory, left_over: set[str]) -> None:
+        """Fetches a file of which a part is there, on its own: the part's lock is held meanwhile."""
+        while len(self._unanswered) > 1:
+            self._link.collect()
+        # A handle of its own: collecting may have closed the one that was lent.
+        folder = self._folder(job.names[:-1], os.path.dirname(job.path))[0]
+        saver = self._saver(job, folder)
+        if self._wishes.resume:
+            saver.look_for_part()
+        else:
+            parts.clean(folder, job.names[-1])
+        self._expect(job.entry)
+        transfer = saver.fetch(request)
+        left_over.discard(job.names[-1])
+        self._answered(job)
+        self.report.files += 1
+        self.report.size += transfer.size
 
     def _arrived(self, job: _Job, event: ResponseReceived) -> None:
-        _, names, path = job
-        self._unanswered.remove(job)
         try:
-            folder = self._folder_for_content(names[:-1], os.path.dirname(path), event)
-            transfer = save(
-                self._link, event, folder, names[-1], path, clobber=self._overwrite, watcher=self._watcher
-            )
+            saver = self._saver(job, self._folder_for_content(job, event))
+            saver.answered(event)
         except (TransportError, NoSpace):
             raise
         except FtpsvcError as error:
-            if self._link.closed and isinstance(error, ProtocolError):
+            if error.fatal or (self._link.closed and isinstance(error, ProtocolError)):
                 raise
-            self.report.problems.append(Problem(path, error))
-            if self._link.closed:  # too much was still to come; who waits for answers goes on elsewhere
-                self._given_up = True
-                raise
+            self._answered(job)
+            self.report.problems.append(Problem(job.path, error))
+            if self._link.closed:
+                raise _Ended from None
         else:
+            self._answered(job)
             self.report.files += 1
-            self.report.size += transfer.size
+            self.report.size += 0 if saver.transfer is None else saver.transfer.size
 
-    def _folder_for_content(self, names: tuple[str, ...], path: str, event: ResponseReceived) -> Directory:
+    def _folder_for_content(self, job: _Job, event: ResponseReceived) -> Directory:
         try:
-            return self._folder(names, path)
+            return self._folder(job.names[:-1], os.path.dirname(job.path))[0]
         except FtpsvcError:
-            if (
-                event.error is None
-            ):  # what is announced is on its way, and must not be taken for the next answer
+            # What is announced is on its way, and must not be taken for the next answer.
+            if event.error is None:
                 content.skip(self._link)
             raise
 
-    def _folder(self, names: tuple[str, ...], path: str) -> Directory:
-        """Returns the directory, made if it is missing, and keeps the last few open: entries come in tree order."""
-        folder = self._folders.get(names)
-        if folder is not None:
+    def _answered(self, job: _Job) -> None:
+        self._unanswered.remove(job)
+        self._moved()
+
+    def _saver(self, job: _Job, folder: Directory) -> Saver:
+        return Saver(
+            self._link, folder, job.names[-1], job.path, clobber=self._wishes.overwrite, watcher=self._watcher,
+            moved=self._moved,
+        )  # fmt: skip
+
+    def _expect(self, entry: RemoteEntry) -> None:
+        self._expected[0] += 1
+        self._expected[1] += entry.size or 0
+        self._watcher.expect(*self._expected)
+
+    # ------------------------------------------------------------ directories
+
+    def _folder(self, names: tuple[str, ...], path: str) -> tuple[Directory, set[str]]:
+        """Returns a directory, made if it is missing, and the names in it of which there are parts.
+
+        The last few are kept open: entries come in tree order.
+        """
+        found = self._folders.get(names)
+        if found is not None:
             self._folders.move_to_end(names)
-            return folder
+            return found
+        if self._root is None:
+            raise LocalProtocolError("a download without a target")
         try:
-            self._root.make_directories(names)
+            made = self._root.make_directories(names)
             folder = self._root.walk(names)
         except OSError as error:
             raise local_error(error, path) from None
-        self._folders[names] = folder
+        left_over: set[str] = set()
+        if not made and resumable(self._link):
+            left_over = parts.find_all(folder)
+        found = self._folders[names] = folder, left_over
         if len(self._folders) > _OPEN_FOLDERS:
-            self._folders.popitem(last=False)[1].close()
-        return folder
+            self._folders.popitem(last=False)[1][0].close()
+        return found
 
-    def _refuse_twins(self, names: tuple[str, ...], path: str) -> None:
+    def _refuse_twins(self, names: tuple[str, ...]) -> None:
         parent = names[:-1]
         if parent not in self._twins:
             # Entries come in tree order, so only the directories on the way down can still get more of them.
@@ -258,5 +376,5 @@ class _Download:
             self._twins[parent] = set()
         key = twin_key(names[-1])
         if key in self._twins[parent]:
-            raise AlreadyExists(path)
+            raise AlreadyExists(os.path.join(self._local, *names))
         self._twins[parent].add(key)

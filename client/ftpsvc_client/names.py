@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ftpsvc.protocol import headers
 from ftpsvc_client import listing
 from ftpsvc_client.conversation import Conversation
+from ftpsvc_client.link import Link
 from ftpsvc_client.results import RemoteEntry, Space
 
 
@@ -19,8 +20,7 @@ class NameCalls(Conversation):
         Raises:
             NotFound: Nothing is. FtpsvcError: any other refusal, or the connection's end.
         """
-        with self._turn() as link:
-            return listing.stat(link, remote)
+        return self._again(lambda link: listing.stat(link, remote))
 
     def list(
         self,
@@ -57,9 +57,7 @@ class NameCalls(Conversation):
         """
         pages = listing.Pages(remote, recursive=recursive, digests=digests, algorithm=algorithm)
         while not pages.done:
-            with self._turn() as link:
-                entries = pages.next_page(link)
-            yield from entries
+            yield from self._again(pages.next_page)
 
     def cd(self, remote: str) -> str:
         """Changes the session's directory and returns it, absolute.
@@ -71,8 +69,7 @@ class NameCalls(Conversation):
         if remote.startswith("/"):
             self._directory = None  # where we were does not matter, and may be gone
         try:
-            with self._turn() as link:
-                path = self._ask(link, headers.Cd(path=remote), headers.Located).path
+            path = self._again(lambda link: self._ask(link, headers.Cd(path=remote), headers.Located).path)
         except BaseException:
             self._directory = before
             raise
@@ -81,14 +78,16 @@ class NameCalls(Conversation):
 
     def pwd(self) -> str:
         """Returns the session's directory, absolute."""
-        with self._turn() as link:
+
+        def ask(link: Link) -> str:
             request = headers.Pwd() if "pwd" in link.features else headers.Cd(path=".")
             return self._ask(link, request, headers.Located).path
 
+        return self._again(ask)
+
     def is_directory(self, remote: str) -> bool:
         """Returns whether there is a directory at `remote`; False also when nothing is."""
-        with self._turn() as link:
-            return listing.is_directory(link, remote)
+        return self._again(lambda link: listing.is_directory(link, remote))
 
     def mkdir(self, remote: str, *, parents: bool = False) -> bool:
         """Makes a directory.
@@ -103,8 +102,14 @@ class NameCalls(Conversation):
         Raises:
             AlreadyExists: The name is taken. NotFound: the parent is missing, and `parents` is False.
         """
-        with self._turn() as link:
+
+        def ask(link: Link) -> bool:
             return self._ask(link, headers.Mkdir(path=remote, parents=parents), headers.Made).created
+
+        if parents:
+            return self._again(ask)
+        with self._turn() as link:
+            return ask(link)
 
     def remove(self, remote: str, *, recursive: bool = False) -> int:
         """Removes a file or directory and returns how many names went.
@@ -137,6 +142,5 @@ class NameCalls(Conversation):
 
     def space(self) -> Space:
         """Returns how much room there is on the server."""
-        with self._turn() as link:
-            room = self._ask(link, headers.Df(), headers.Room)
+        room = self._again(lambda link: self._ask(link, headers.Df(), headers.Room))
         return Space(room.limit, room.used, room.reserved, room.free)

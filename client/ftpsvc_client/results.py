@@ -107,6 +107,42 @@ class TreeReport:
     problems: list[Problem] = field(default_factory=list)
     skipped: list[Problem] = field(default_factory=list)
 
+    def add(self, other: TreeReport) -> None:
+        """Takes in what became of another part of the same tree."""
+        self.files += other.files
+        self.present += other.present
+        self.directories += other.directories
+        self.size += other.size
+        self.problems += other.problems
+        self.skipped += other.skipped
+
+
+class Action(NamedTuple):
+    """One thing that `sync` does, or would do.
+
+    Attributes:
+        what: `put` or `get` a file, `mkdir`, `mode` (the executable bit only), or `delete`.
+        path: What it is done to, relative to the two directories, `/` in between; not trusted.
+        size: Bytes of a file that is transferred, or None.
+    """
+
+    what: Literal["put", "get", "mkdir", "mode", "delete"]
+    path: str
+    size: int | None = None
+
+
+@dataclass(slots=True)
+class SyncReport(TreeReport):
+    """What became of a synchronisation.
+
+    Attributes:
+        deleted: Names removed that the source does not have; of a directory that went as a whole only its own.
+        kept: Why nothing was deleted though that was asked for, or None.
+    """
+
+    deleted: int = 0
+    kept: str | None = None
+
 
 class Verification(NamedTuple):
     """What the server found when it read a stored file again.

@@ -21,6 +21,11 @@ class _StreamSource:
         self.size = stream.seek(0, io.SEEK_END) - here
         stream.seek(here)
         self._stream = stream
+        self._here = here
+
+    def rewind(self) -> None:
+        """Goes back to where the stream stood."""
+        self._stream.seek(self._here)
 
     def read_into(self, view: memoryview) -> int:
         """Reads the next bytes and returns how many; 0 is the end."""

@@ -1,4 +1,4 @@
-"""The calls that move or check content: files and trees of them."""
+"""The calls that move or check the content of single files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import BinaryIO
 
 from ftpsvc.exceptions import InvalidPath
 from ftpsvc.protocol import headers
-from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc_client import listing
 from ftpsvc_client.conversation import Conversation, need
-from ftpsvc_client.link import accepted
-from ftpsvc_client.results import Transfer, TreeReport, Verification
+from ftpsvc_client.link import Link
+from ftpsvc_client.results import Transfer, Verification
 from ftpsvc_client.watching import Progress, Unwatched
 
 _HASH_RATE = 20_000_000
@@ -55,41 +54,28 @@ class TransferCalls(Conversation):
             DigestMismatch: What arrived is not what was sent; nothing was stored.
             FtpsvcError: Any other refusal, or the connection's end: then it may or may not have been stored.
         """
-        from ftpsvc_client.content import send
         from ftpsvc_client.sources import opened
+        from ftpsvc_client.upload import store
 
         watcher = progress or Unwatched()
         with opened(source) as (content, local):
-            name = os.path.basename(local) if local is not None else None
-            path = _target(remote, name)
+            path = _target(remote, os.path.basename(local) if local is not None else None)
             request = headers.Put(
                 path=path, size=content.size, file_size=content.size, algorithm=self.algorithm, clobber=clobber,
                 modified=modified if modified is not None else _not_negative(getattr(content, "modified", None)),
                 mode=mode if mode is not None else getattr(content, "mode", None),
             )  # fmt: skip
-            answers: list[ResponseReceived] = []
-            done = False
-            watcher.begin(local or path, content.size)
-            try:
-                with self._turn() as link:
-                    if not clobber:
-                        need(link, "no-clobber", base=False)
-                    send(link, request, content, watcher, answers.append)
-                    watcher.verifying()
-                    link.settle()
-                    stored = accepted(answers[0], headers.Stored)
-                    done = True
-            finally:
-                watcher.end(done=done)
-        return Transfer(
-            stored.path,
-            local,
-            stored.file_size,
-            stored.algorithm,
-            stored.digest,
-            content.size,
-            stored.version,
-        )
+
+            def work(link: Link) -> Transfer:
+                if not clobber:
+                    need(link, "no-clobber", base=False)
+                content.rewind()
+                return store(link, request, content, local, watcher)
+
+            if clobber:
+                return self._again(work)
+            with self._turn() as link:
+                return work(link)
 
     def get(
         self,
@@ -97,15 +83,20 @@ class TransferCalls(Conversation):
         target: str | os.PathLike[str] | BinaryIO,
         *,
         overwrite: bool = False,
+        resume: bool = True,
         progress: Progress | None = None,
     ) -> Transfer:
         """Fetches one file. It appears under its name whole and verified, or not at all.
+
+        What was fetched of a large file before an interruption stays beside the target, as `NAME.part` and
+        `NAME.part.json`, and the next call goes on with it if the file on the server is still the same.
 
         Args:
             remote: The file.
             target: A local path, a directory to put it into (existing, or ending in a separator), or a binary
                 stream. A stream is written to as bytes arrive: an error means that what it got is not to be used.
             overwrite: Whether another content under that name may be replaced.
+            resume: Whether to go on with what an earlier call left; False drops that.
             progress: Who is told how it goes on.
 
         Returns:
@@ -117,14 +108,24 @@ class TransferCalls(Conversation):
             Changed: The file changed on the server meanwhile. DigestMismatch: it was damaged on the way or there.
             FtpsvcError: Any other refusal, the local disk's, or the connection's end.
         """
-        watcher = progress or Unwatched()
-        with self._turn() as link:
-            from ftpsvc_client.download import fetch, fetch_to_stream
+        from ftpsvc_client.download import fetch, fetch_to_stream
 
+        tries = self._tries()
+        watcher = progress or Unwatched()
+
+        def work(link: Link) -> Transfer:
             request = headers.Get(path=remote, algorithm=self.algorithm)
             if isinstance(target, (str, os.PathLike)):
-                return fetch(link, request, os.fspath(target), overwrite=overwrite, watcher=watcher)
+                return fetch(
+                    link, request, os.fspath(target), overwrite=overwrite, resume=resume, watcher=watcher,
+                    moved=tries.progress,
+                )  # fmt: skip
             return fetch_to_stream(link, request, target, watcher)
+
+        if isinstance(target, (str, os.PathLike)):
+            return self._again(work, tries)
+        with self._turn() as link:  # what a stream was given cannot be taken back
+            return work(link)
 
     def verify(self, remote: str, algorithm: str | None = None) -> Verification:
         """Has the server read a stored file again and compare it with the digest recorded when it was stored.
@@ -137,84 +138,15 @@ class TransferCalls(Conversation):
             DigestMismatch: The content on the server's disk is not what was stored there.
             FtpsvcError: As `stat`.
         """
-        with self._turn() as link:
+
+        def work(link: Link) -> headers.Verified:
             need(link, "verify", base=False)
             size = listing.stat(link, remote).size or 0
             request = headers.Verify(path=remote, algorithm=algorithm or self.algorithm)
-            found = self._ask(link, request, headers.Verified, wait=size / _HASH_RATE)
+            return self._ask(link, request, headers.Verified, wait=size / _HASH_RATE)
+
+        found = self._again(work)
         return Verification(found.path, found.algorithm, found.digest, found.file_size, found.recorded)
-
-    def put_tree(
-        self,
-        local: str | os.PathLike[str],
-        remote: str,
-        *,
-        clobber: bool = True,
-        progress: Progress | None = None,
-    ) -> TreeReport:
-        """Stores what is in a local directory in the remote directory `remote`, which is made if it is missing.
-
-        Args:
-            local: The directory. Links and junctions in it are skipped, with a note.
-            remote: What it becomes (not: what it is put into).
-            clobber: Whether files may be replaced.
-            progress: Who is told how it goes on.
-
-        Returns:
-            What became of it. Names that could not be transferred are in `problems`; the rest was.
-
-        Raises:
-            NotFound, NotADirectory: `local` is no directory. FtpsvcError: the connection's end.
-        """
-        from ftpsvc_client.upload_tree import put_tree
-
-        with self._turn() as link:
-            return put_tree(
-                link,
-                os.fspath(local),
-                remote,
-                algorithm=self.algorithm,
-                clobber=clobber,
-                watcher=progress,
-                relink=self._renew,
-            )
-
-    def get_tree(
-        self,
-        remote: str,
-        local: str | os.PathLike[str],
-        *,
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> TreeReport:
-        """Fetches what is in a remote directory into the local directory `local`, which is made if it is missing.
-
-        Nothing is written outside `local`, whatever names the server comes up with, and no link is followed there.
-
-        Args:
-            remote: The directory.
-            local: What it becomes (not: what it is put into).
-            overwrite: Whether files with another content may be replaced.
-            progress: Who is told how it goes on.
-
-        Returns:
-            What became of it. Names that could not be transferred are in `problems`; the rest was.
-
-        Raises:
-            NotFound, NotADirectory: `remote` is no directory. FtpsvcError: the connection's end, or a full disk.
-        """
-        from ftpsvc_client.download_tree import get_tree
-
-        with self._turn() as link:
-            return get_tree(
-                link,
-                remote,
-                os.fspath(local),
-                algorithm=self.algorithm,
-                overwrite=overwrite,
-                watcher=progress,
-                relink=self._renew,
-            )
 
 
 def _target(remote: str | None, name: str | None) -> str:

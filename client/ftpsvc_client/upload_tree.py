@@ -1,134 +1,119 @@
-"""A local directory to the server: one connection, requests pipelined, and a report of what could not be sent."""
+"""A local directory to the server: requests pipelined, and a report of what could not be sent."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from ftpsvc.confine.checked import is_stand_in
-from ftpsvc.exceptions import (
-    AlreadyExists,
-    FtpsvcError,
-    InvalidRequest,
-    NotADirectory,
-    NotAFile,
-    TransportError,
-)
-from ftpsvc.paths import check_name
+from ftpsvc.exceptions import FtpsvcError, NotFound, TransportError
 from ftpsvc.protocol.connection import ResponseReceived
-from ftpsvc.protocol.headers import Made, Mkdir, Put, Stored
+from ftpsvc.protocol.headers import Made, Mkdir, Put, Request, Rm, Stored
 from ftpsvc_client import content
 from ftpsvc_client.link import Link
-from ftpsvc_client.local import local_error
 from ftpsvc_client.results import Problem, TreeReport
-from ftpsvc_client.watching import Progress, Unwatched
+from ftpsvc_client.retries import passes
+from ftpsvc_client.watching import Progress
 
+_REMOVE_SECONDS = 600.0
+"""What a server is granted for a removal: a large tree takes its time, and silence is all that can be heard of it."""
 
-def put_tree(
-    link: Link,
-    local: str,
-    remote: str,
-    *,
-    algorithm: str,
-    clobber: bool,
-    watcher: Progress | None,
-    relink: Callable[[], Link],
-) -> TreeReport:
-    """Stores the content of a local directory; the other arguments and errors are those of `Client.put_tree`.
-
-    Args:
-        link: The connection to begin with.
-        relink: Makes another one, in the same directory, when the server ended this one over a single file.
-    """
-    for feature in ("mkdir",) if clobber else ("mkdir", "no-clobber"):
-        if feature not in link.features:
-            raise InvalidRequest(f"this server does not offer {feature}, so it cannot take a tree like this")
-    if not os.path.isdir(local):
-        raise NotADirectory(local)
-    if watcher is not None:  # a total that is known from the start is worth a second walk
-        watcher.expect(*_measure(local))
-    upload = _Upload(link, algorithm, clobber, watcher or Unwatched(), relink)
-    for folder in _walk(local, upload.report):
-        upload.add(folder, remote)
-    upload.settle()
-    return upload.report
-
-
-def _measure(local: str) -> tuple[int, int]:
-    """Returns the number of files of a tree and their size, as far as they can be looked at."""
-    files = size = 0
-    for folder in _walk(local, TreeReport()):
-        for entry in folder.files:
-            with suppress(
-                OSError
-            ):  # it went meanwhile, or may not be looked at: the upload itself will say so
-                size += entry.stat(follow_symlinks=False).st_size
-            files += 1
-    return files, size
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A directory of the tree: its local path, its names from the top down, its regular files."""
-
-    path: str
-    names: tuple[str, ...]
-    files: list[os.DirEntry[str]]
+Mend = Callable[[FtpsvcError | None], Link]
+"""Returns a new connection after an error, or at once for None; raises the error where that is not worth it."""
 
 
 class _Job(NamedTuple):
-    """A directory to be made, or a file to be sent."""
+    """A directory to be made, a file to be sent, or something on the server to be removed."""
 
     path: str
     target: str
-    is_folder: bool
+    what: Literal["make", "send", "remove"]
 
 
-class _Upload:
-    """The upload of one tree. What the server answers is noted in the report as it comes."""
+class TreeUpload:
+    """The upload of one tree, or of a part of it. What the server answers is noted in the report as it comes."""
 
     def __init__(
-        self, link: Link, algorithm: str, clobber: bool, watcher: Progress, relink: Callable[[], Link]
+        self,
+        link: Link,
+        algorithm: str,
+        *,
+        clobber: bool,
+        watcher: Progress,
+        mend: Mend,
+        moved: Callable[[], object],
     ) -> None:
+        """Takes what is to be done.
+
+        Args:
+            link: The connection to begin with.
+            algorithm: Digest algorithm.
+            clobber: Whether files may be replaced. Where not, a file whose answer was lost is not sent again.
+            watcher: Is told how it goes on.
+            mend: See `Mend`.
+            moved: Is called for each answer.
+        """
         self._link = link
-        self._relink = relink
         self._algorithm = algorithm
         self._clobber = clobber
         self._watcher = watcher
+        self._mend = mend
+        self._moved = moved
+        self._todo: deque[_Job] = deque()
         self._unanswered: deque[_Job] = deque()
         self._told: FtpsvcError | None = None
         self.report = TreeReport()
 
-    def add(self, folder: _Folder, remote: str) -> None:
-        """Sends a directory and its files; answers may still be due when this returns."""
-        where = "/".join([remote.rstrip("/"), *folder.names]) or "/"
-        self._do(_Job(folder.path, where, is_folder=True))
-        for entry in folder.files:
-            path = os.path.join(folder.path, entry.name)
-            self._do(_Job(path, f"{where.rstrip('/')}/{check_name(entry.name)}", is_folder=False))
+    def add_folder(self, path: str, target: str) -> None:
+        """Makes a directory on the server; the answer may still be due when this returns.
+
+        Without a local path it is made in passing, and not counted.
+
+        Raises:
+            FtpsvcError: The connection's end.
+        """
+        self._todo.append(_Job(path, target, "make"))
+        self._pump()
+
+    def add_file(self, path: str, target: str) -> None:
+        """Sends a file, as `add_folder`."""
+        self._todo.append(_Job(path, target, "send"))
+        self._pump()
+
+    def remove(self, target: str) -> None:
+        """Removes something on the server with all that is beneath it, as `add_folder`; that it is gone is no error."""
+        self._todo.append(_Job(target, target, "remove"))
+        self._pump()
 
     def settle(self) -> None:
-        """Waits for the answers that are due."""
-        while self._unanswered:
+        """Waits for the answers that are due.
+
+        Raises:
+            FtpsvcError: The connection's end.
+        """
+        while self._unanswered or self._todo:
+            self._pump()
             try:
-                self._link.collect()
+                while self._unanswered:
+                    self._link.collect()
             except FtpsvcError as error:
                 self._recover(None, error)
 
-    def _do(self, job: _Job) -> None:
-        self._unanswered.append(job)
-        try:
-            if job.is_folder:
-                self._link.submit(Mkdir(path=job.target, parents=True), partial(self._answered, job))
-            else:
-                self._send(job)
-        except FtpsvcError as error:
-            self._recover(job, error)
+    def _pump(self) -> None:
+        while self._todo:
+            job = self._todo.popleft()
+            self._unanswered.append(job)
+            try:
+                if job.what == "send":
+                    self._send(job)
+                    continue
+                request: Request = Mkdir(path=job.target, parents=True)
+                if job.what == "remove":
+                    request = Rm(path=job.target, recursive=True)
+                self._link.submit(request, partial(self._answered, job), wait=_REMOVE_SECONDS)
+            except FtpsvcError as error:
+                self._recover(job, error)
 
     def _send(self, job: _Job) -> None:
         with content.FileSource(job.path) as source:
@@ -146,85 +131,47 @@ class _Upload:
 
     def _answered(self, job: _Job, event: ResponseReceived) -> None:
         self._unanswered.remove(job)
+        self._moved()
+        if job.what == "remove" and isinstance(event.error, NotFound):
+            return
         if event.error is not None:
             self._told = event.error
             self.report.problems.append(Problem(job.path, event.error))
         elif isinstance(event.response, Made):
-            self.report.directories += 1
+            self.report.directories += bool(job.path)
         elif isinstance(event.response, Stored):
             self.report.files += 1
             self.report.size += event.response.file_size
 
     def _recover(self, job: _Job | None, error: FtpsvcError) -> None:
-        """Goes on after an error: one file that could not be sent must not end the tree.
+        """Gets a new connection after an error, if need be: one file that could not be sent must not end the tree.
 
         Raises:
-            FtpsvcError: The connection was lost, not ended over one file; or there is no new one.
+            FtpsvcError: The connection is lost for good.
         """
         if job is not None and self._link.can_go_on:  # it never went out, or was given up in an orderly way
             self._give_up(job, error)
             return
-        if isinstance(error, TransportError):
-            raise error
         self._link.take_queued()
         self._link.close()
-        if error is not self._told:
+        reason: FtpsvcError | None = None
+        if isinstance(error, TransportError) or (error is not self._told and passes(error)):
+            reason = error
+        elif error is not self._told:
             # The server answers in order, so a refusal that nobody has taken is about the oldest; without one it was
             # our own side that had to end the connection.
-            refused = self._unanswered[0] if error.fatal else job
+            refused = self._unanswered[0] if error.fatal and self._unanswered else job
             if refused is None:
                 raise error
             self._give_up(refused, error)
         again, self._unanswered = self._unanswered, deque()
-        self._link = self._relink()
-        for waiting in again:  # storing again what may have been stored is harmless
-            self._do(waiting)
+        self._link = self._mend(reason)
+        for waiting in reversed(again):
+            if self._clobber or waiting.what != "send" or reason is None:
+                self._todo.appendleft(waiting)  # storing again what may have been stored is harmless
+            else:
+                self.report.problems.append(Problem(waiting.path, error))
 
     def _give_up(self, job: _Job, error: FtpsvcError) -> None:
         self._unanswered.remove(job)
         self.report.problems.append(Problem(job.path, error))
-
-
-def _walk(top: str, report: TreeReport) -> Iterator[_Folder]:
-    """Yields the directories of a tree, each before what is in it, in the order of their names.
-
-    What cannot be sent is noted in `report`: links, junctions and the like as skipped; unreadable directories, names
-    that the protocol cannot carry, and names that are one and the same to the server, as problems.
-    """
-    waiting: list[tuple[str, tuple[str, ...]]] = [(top, ())]
-    while waiting:
-        path, names = waiting.pop()
-        try:
-            with os.scandir(path) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            report.problems.append(Problem(path, local_error(error, path)))
-            continue
-        files: list[os.DirEntry[str]] = []
-        folders: list[tuple[str, tuple[str, ...]]] = []
-        taken: set[str] = set()
-        for entry in entries:
-            try:
-                name = check_name(entry.name)
-                if name in taken:  # the same name in another Unicode form: the second would replace the first
-                    raise AlreadyExists(entry.path)
-            except FtpsvcError as error:
-                report.problems.append(Problem(entry.path, error))
-                continue
-            taken.add(name)
-            if entry.is_dir(follow_symlinks=False) and not _stands_in(entry):
-                folders.append((entry.path, (*names, name)))
-            elif entry.is_file(follow_symlinks=False):
-                files.append(entry)
-            else:
-                report.skipped.append(Problem(entry.path, NotAFile(entry.path)))
-        yield _Folder(path, names, files)
-        waiting.extend(reversed(folders))
-
-
-def _stands_in(entry: os.DirEntry[str]) -> bool:
-    """Whether a directory is one elsewhere: a junction of Windows, which is a directory to all but this question."""
-    try:
-        return is_stand_in(entry.stat(follow_symlinks=False))
-    except OSError:  # it went meanwhile; listing it will say so
-        return False

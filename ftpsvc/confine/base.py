@@ -41,6 +41,13 @@ READ_FLAGS: Final = (
 CREATE_FLAGS: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
+REOPEN_FLAGS: Final = (
+    os.O_RDWR
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 # What a file system without hard links answers to link(2) (FAT, exFAT, some network and FUSE file systems).
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK})
@@ -249,6 +256,29 @@ class Directory(ABC):
         """
         return Staged(self, name, os.open(self._spell(name), CREATE_FLAGS, mode, dir_fd=self.fd))
 
+    def stage_again(self, name: Name) -> Staged:
+        """Opens a file that was staged before and left, to go on with it where it ends. Its content can be read, too.
+
+        Raises:
+            OSError: ENOENT; ELOOP for what is no regular file, or has another name as well: what is written here must
+                be seen nowhere else; EXDEV for another file system.
+        """
+        before = self.lstat(name)
+        if not stat.S_ISREG(before.st_mode):
+            raise error(errno.ELOOP)
+        fd = os.open(self._spell(name), REOPEN_FLAGS, dir_fd=self.fd)
+        try:
+            info = os.fstat(fd)
+            if (info.st_dev, info.st_ino) != (before.st_dev, before.st_ino) or info.st_nlink > 1:
+                raise error(errno.ELOOP)
+            if self.foreign(info):
+                raise error(errno.EXDEV)
+            os.lseek(fd, 0, os.SEEK_END)
+        except BaseException:
+            os.close(fd)
+            raise
+        return Staged(self, name, fd)
+
     def remove_tree(
         self, name: Name, removed: Removed | None = None, *, spare: Directory | None = None
     ) -> None:
@@ -394,6 +424,17 @@ class Staged:
         if not hasattr(os, "setxattr"):
             raise error(errno.ENOTSUP)
         os.setxattr(self.fd, name, value)
+
+    def truncate(self) -> None:
+        """Drops the content, to be written from the beginning."""
+        os.ftruncate(self.fd, 0)
+        os.lseek(self.fd, 0, os.SEEK_SET)
+
+    def leave(self) -> None:
+        """Closes the file and leaves it under its staged name; `Directory.stage_again` goes on with it."""
+        self._home = None
+        with suppress(OSError):
+            self._close()
 
     def stat(self) -> os.stat_result:
         """Returns what the file is now."""

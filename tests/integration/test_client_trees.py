@@ -15,7 +15,7 @@ import pytest
 from ftpsvc.confine.checked import is_stand_in
 from ftpsvc.exceptions import NotADirectory, NotAFile, Unavailable
 from ftpsvc.protocol import headers
-from ftpsvc_client import connect, upload_tree
+from ftpsvc_client import connect, local_tree
 from ftpsvc_client.link import Link
 from tests.helpers.daemon import server
 from tests.helpers.raw_server import Header, RawServer, raw_server
@@ -115,7 +115,7 @@ def test_a_junction_is_not_walked_into(tmp_path: Path, monkeypatch: pytest.Monke
     (local / "junction").mkdir()  # only Windows has them; what tells them apart is tested where it is
     (local / "junction" / "secret").write_bytes(b"2")
     number = (local / "junction").stat().st_ino
-    monkeypatch.setattr(upload_tree, "is_stand_in", lambda info: info.st_ino == number or is_stand_in(info))
+    monkeypatch.setattr(local_tree, "is_stand_in", lambda info: info.st_ino == number or is_stand_in(info))
     with server(tmp_path / "root", "--durability", "relaxed") as running, connect(running.url) as client:
         report = client.put_tree(local, "/t")
         assert found(running.public / "t") == {"real/f": b"1"}

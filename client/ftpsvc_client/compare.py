@@ -1,0 +1,32 @@
+"""Whether a file here and one on the server are the same, as far as size and time can tell."""
+
+from __future__ import annotations
+
+import os
+
+_SECOND = 1_000_000_000
+_TICK = 1000
+"""Nanoseconds within which two times are one: Windows counts by the hundred."""
+_EXECUTABLE = 0o100
+
+
+def same_time(modified: int | None, info: os.stat_result) -> bool:
+    """Returns whether a file here was changed last when the server's was.
+
+    A file system that keeps whole seconds only drops what is behind them: then nobody looks there.
+
+    Args:
+        modified: What the server says, nanoseconds since 1970 UTC; None is never the same.
+        info: What the file here is.
+    """
+    if modified is None:
+        return False
+    mine = info.st_mtime_ns
+    if mine % _SECOND == 0 or modified % _SECOND == 0:
+        return mine // _SECOND == modified // _SECOND
+    return abs(mine - modified) < _TICK
+
+
+def same_mode(mode: int | None, info: os.stat_result) -> bool:
+    """Returns whether both are executable, or neither is; True where that cannot be told."""
+    return os.name == "nt" or mode is None or (mode & _EXECUTABLE) == (info.st_mode & _EXECUTABLE)
