@@ -9,8 +9,9 @@ of a quota are not kept there but counted from the files.
 import os
 import random
 import shutil
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from ftpsvc.exceptions import FtpsvcError
 from ftpsvc.storage import volume
 from ftpsvc.storage.base import Digest, Durability, Storage
 from ftpsvc.storage.local import LocalStorage
+from ftpsvc.storage.records import attributes_work
 from ftpsvc_client import connect
 from tests.helpers.believing import DIRECTORY, Model
 from tests.helpers.counts import count, full
@@ -296,6 +298,19 @@ def records(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Where states are made: in memory if it can hold extended attributes, since thousands are made and removed."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else tmp_path))
+    try:
+        with open_root(folder) as top:
+            able = attributes_work(top, writable=True)
+        yield folder if able else tmp_path
+    finally:
+        shutil.rmtree(folder)
+
+
 ALL_SMALL = [
     all_kinds,
     one_makes_a_directory_and_another_stores_in_it,
@@ -306,17 +321,17 @@ ALL_SMALL = [
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("run", ALL_SMALL)
 def test_c54_every_state_that_a_power_cut_may_leave(
-    tmp_path: Path, records: str, run: Callable[[Recorder, Path], None]
+    tmp_path: Path, place: Path, records: str, run: Callable[[Recorder, Path], None]
 ) -> None:
     recording = recorded(run, tmp_path / "root")
-    states = check_all(recording, tmp_path, count(1, 8))
+    states = check_all(recording, place, count(1, 8))
     assert states > 10
 
 
 @pytest.mark.timeout(900)
-def test_c54_a_power_cut_under_a_daemon_with_pipelined_trees(tmp_path: Path) -> None:
+def test_c54_a_power_cut_under_a_daemon_with_pipelined_trees(tmp_path: Path, place: Path) -> None:
     recording = recorded(a_daemon_with_pipelined_trees, tmp_path / "root")
-    states = check_all(recording, tmp_path, count(1, 4), None if full() else 60)
+    states = check_all(recording, place, count(1, 4), None if full() else 60)
     assert states > 60
 
 
@@ -341,15 +356,15 @@ def is_file(path: str) -> bool:
     ],
 )
 def test_a_sync_that_is_left_out_is_found_out(
-    tmp_path: Path, run: Callable[[Recorder, Path], None], deaf: Callable[[str], bool]
+    tmp_path: Path, place: Path, run: Callable[[Recorder, Path], None], deaf: Callable[[str], bool]
 ) -> None:
     """Else the tests above would prove nothing."""
     recording = recorded(run, tmp_path / "root", deaf)
     with pytest.raises(Lost):
-        check_all(recording, tmp_path, 1)
+        check_all(recording, place, 1)
 
 
-def test_a_record_that_is_not_synced_with_its_file_is_found_out(tmp_path: Path) -> None:
+def test_a_record_that_is_not_synced_with_its_file_is_found_out(tmp_path: Path, place: Path) -> None:
     """fdatasync keeps content and length, not what was noted about them."""
 
     def run(recorder: Recorder, root: Path) -> None:
@@ -362,11 +377,11 @@ def test_a_record_that_is_not_synced_with_its_file_is_found_out(tmp_path: Path) 
 
     recording = recorded(run, tmp_path / "root")
     with pytest.raises(Lost, match="on record is None"):
-        check_all(recording, tmp_path, 1)
+        check_all(recording, place, 1)
 
 
 def test_a_name_that_comes_before_its_content_is_found_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two steps of a commit in the wrong order: sync after rename."""
     from ftpsvc.confine import Staged
@@ -384,4 +399,4 @@ def test_a_name_that_comes_before_its_content_is_found_out(
     recording = recorded(all_kinds, tmp_path / "root")
     assert sync is not Staged.sync
     with pytest.raises(Lost):
-        check_all(recording, tmp_path, 1)
+        check_all(recording, place, 1)
