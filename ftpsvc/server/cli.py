@@ -13,6 +13,7 @@ import click
 import ftpsvc
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.exits import Exit, complain
+from ftpsvc.server.options import config_option, root_option
 
 if TYPE_CHECKING:
     from ftpsvc.server.config import Settings
@@ -54,12 +55,7 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder that everything is kept in. [default: ./server_storage]",
-)
+@root_option("Folder that everything is kept in.")
 @click.option(
     "--listen",
     multiple=True,
@@ -83,13 +79,7 @@ class _Commands(click.Group):
     type=click.Choice(["full", "relaxed"]),
     help="Whether an answer waits until everything is on the disk. [default: full]",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="FTPSVCD_CONFIG",
-    metavar="FILE",
-    help="TOML file with settings. [variable: FTPSVCD_CONFIG]",
-)
+@config_option
 @click.option("--check-config", is_flag=True, help="Check the settings and say what they are, then end.")
 @click.option(
     "--log-format", type=click.Choice(["plain", "json"]), help="How the log looks. [default: plain]"

@@ -10,22 +10,12 @@ import click
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.exits import Exit, complain
+from ftpsvc.server.options import config_option, root_option
 
 
 @click.command("fingerprint")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The server's root. [default: ./server_storage]",
-)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="FTPSVCD_CONFIG",
-    metavar="FILE",
-    help="TOML file with settings. [variable: FTPSVCD_CONFIG]",
-)
+@root_option("The server's root.")
+@config_option
 @click.pass_context
 def fingerprint(ctx: click.Context, root: Path | None, config: Path | None) -> None:
     """Print the SHA-256 of the server's certificate, which is made if there is none yet.

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ftpsvc_client.cli.output import width
-from tests.helpers.cli import Cli, emptied, listed
-from tests.helpers.daemon import ServerProcess, server
+from tests.helpers.cli import Cli, listed
+from tests.helpers.daemon import server
 from tests.helpers.terminal import Terminal
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server(tmp_path_factory.mktemp("root"), "--durability", "relaxed") as running:
-        yield running
-
-
-@pytest.fixture
-def public(daemon: ServerProcess) -> Path:
-    """What the server shows, empty."""
-    return emptied(daemon.public)
-
-
-@pytest.fixture
-def cli(daemon: ServerProcess, public: Path, tmp_path: Path) -> Cli:
-    here = tmp_path / "here"
-    here.mkdir()
-    return Cli(here, daemon.url)
 
 
 @pytest.fixture

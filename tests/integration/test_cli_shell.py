@@ -6,34 +6,14 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.cli import Cli, emptied, listed, until
-from tests.helpers.daemon import ServerProcess, server
+from tests.helpers.cli import Cli, listed, until
+from tests.helpers.daemon import server
 from tests.helpers.raw_server import Header, RawServer, raw_server
 from tests.helpers.terminal import GUARD, Terminal
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server(tmp_path_factory.mktemp("root"), "--durability", "relaxed") as running:
-        yield running
-
-
-@pytest.fixture
-def public(daemon: ServerProcess) -> Path:
-    """What the server shows, empty."""
-    return emptied(daemon.public)
-
-
-@pytest.fixture
-def cli(daemon: ServerProcess, public: Path, tmp_path: Path) -> Cli:
-    here = tmp_path / "here"
-    here.mkdir()
-    return Cli(here, daemon.url)
 
 
 def script(*lines: str) -> bytes:

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
 from ftpsvc_client.cli.words import quoted
-from tests.helpers.cli import Cli, emptied, listed
+from tests.helpers.cli import Cli, listed
 from tests.helpers.counts import count
-from tests.helpers.daemon import ServerProcess, server
 from tests.helpers.names import USABLE
-
-
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server(tmp_path_factory.mktemp("root"), "--durability", "relaxed") as running:
-        yield running
-
-
-@pytest.fixture
-def public(daemon: ServerProcess) -> Path:
-    """What the server shows, empty."""
-    return emptied(daemon.public)
-
-
-@pytest.fixture
-def cli(daemon: ServerProcess, public: Path, tmp_path: Path) -> Cli:
-    here = tmp_path / "here"
-    here.mkdir()
-    return Cli(here, daemon.url)
 
 
 def count_of(names: Sequence[str], sampled: int) -> Sequence[str]:
