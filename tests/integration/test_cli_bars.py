@@ -17,6 +17,7 @@ from tests.helpers.raw_server import Header, RawServer, raw_server
 from tests.helpers.terminal import Terminal
 
 SIZE = 48 << 20
+PIECE = 1 << 20
 
 
 class Slow:
@@ -43,11 +44,14 @@ class Slow:
         if request["op"] == "get":
             data = bytes(SIZE)
             server.send(conn, {"status": "ok", "size": SIZE, "file_size": SIZE, "algorithm": "sha256"})
-            conn.sendall(data[: SIZE // 4])
-            self.pause()
-            conn.sendall(data[SIZE // 4 : SIZE // 2])
+            sent = SIZE // 4
+            conn.sendall(data[:sent])
+            # A client that stalls begins to count late: there is always another piece that may be the one to show.
+            while not self.go_on.wait(DELAY / 2) and sent < SIZE - PIECE:
+                conn.sendall(data[:PIECE])
+                sent += PIECE
             assert self.go_on.wait(GUARD)
-            conn.sendall(data[SIZE // 2 :])
+            conn.sendall(data[sent:])
             server.send(conn, {"digest": hashlib.sha256(data).hexdigest()})
             return True
         return False

@@ -234,15 +234,19 @@ def test_a_server_that_went_away_ends_a_command_and_not_the_shell(cli: Cli, tmp_
         ) as terminal,
     ):
         terminal.expect("/>")
+        place = other.where
         assert other.stop() == 0
-        terminal.send("ls\r")
-        terminal.expect("ftpsvc: ")
-        terminal.expect("/>")
-        terminal.send("ls\r")
-        terminal.expect("ftpsvc: cannot connect")
-        terminal.expect("/>")
-        terminal.send("ls no\t\r")  # completion says nothing
-        terminal.expect("ftpsvc: cannot connect")
-        terminal.expect("/>")
-        terminal.leave()
-        assert terminal.code() == 0
+        with socket.socket() as held:  # so that no other test's server gets the port meanwhile
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(place)
+            terminal.send("ls\r")
+            terminal.expect("ftpsvc: ")
+            terminal.expect("/>")
+            terminal.send("ls\r")
+            terminal.expect("ftpsvc: cannot connect")
+            terminal.expect("/>")
+            terminal.send("ls no\t\r")  # completion says nothing
+            terminal.expect("ftpsvc: cannot connect")
+            terminal.expect("/>")
+            terminal.leave()
+            assert terminal.code() == 0
