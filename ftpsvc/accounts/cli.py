@@ -245,8 +245,12 @@ def remove(place: Place, /, name: str, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--codes", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="codes.html",
               show_default=True, help="Where the slips go: .html, .txt, or - for text on stdout.")  # fmt: skip
-@click.option("--server", metavar="URL", help="The server's address, for the slips.")
-@click.option("--fingerprint", help="The fingerprint of its certificate, for the slips.")
+@click.option(
+    "--server", metavar="URL", help="The server's address, for the slips. [default: from the settings]"
+)
+@click.option(
+    "--fingerprint", help="That of its certificate, for the slips. [default: of the one that the server has]"
+)
 @click.option(
     "--quota", type=Size(), default="none", show_default=True, metavar="SIZE", help="Of new accounts."
 )
@@ -294,6 +298,8 @@ def import_roster(
     if written:
         say(f"{count(written, 'code')} written to {'stdout' if str(codes) == '-' else codes}; each is good once, "
             f"until {moment(slips.expires)}")  # fmt: skip
+        if server is not None:
+            say(f"they send students to {server}; --server URL names another address")
         if server is None or fingerprint is None:
             say(
                 "hint: with --server and --fingerprint the slips tell students where to go and how to know the server"

@@ -60,11 +60,14 @@ def as_html(slips: list[Slip], server: Server) -> str:
     slips = _sorted(slips)
     body = []
     for slip in slips:
-        fields = "".join(
-            f"<dt>{html.escape(label)}</dt><dd>{html.escape(value)}</dd>"
-            for label, value in _fields(slip, server)
-        )
-        body.append(f"<section><dl>{fields}</dl><pre>{html.escape(_command(slip, server))}</pre></section>")
+        fields = []
+        for label, value in _fields(slip, server):
+            shown = html.escape(value)
+            if label == "Fingerprint":  # it is long, and may be broken between two bytes only
+                shown = shown.replace(":", ":<wbr>")
+            fields.append(f'<dt>{label}</dt><dd class="{label.lower().replace(" ", "-")}">{shown}</dd>')
+        words = " ".join(f"<span>{html.escape(word)}</span>" for word in _command(slip, server).split(" "))
+        body.append(f"<section><dl>{''.join(fields)}</dl><pre>{words}</pre></section>")
     return _PAGE.replace("@BODY@", "\n".join(body))
 
 
@@ -96,13 +99,19 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>Enrolment codes</title>
 <style>
-body { font: 11pt/1.4 system-ui, sans-serif; margin: 1cm; display: grid; grid-template-columns: 1fr 1fr; gap: 0; }
-section { border: 1px dashed #888; padding: 4mm; break-inside: avoid; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 4mm; margin: 0; }
+@page { margin: 10mm; }
+body { font: 10pt/1.35 system-ui, sans-serif; margin: 0; display: grid; grid-template-columns: 1fr 1fr; }
+section { border: 1px dashed #888; padding: 3mm 4mm; break-inside: avoid; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 3mm; margin: 0; }
 dt { color: #555; }
-dd { margin: 0; overflow-wrap: anywhere; }
-pre { margin: 3mm 0 0; white-space: pre-wrap; font-size: 9pt; }
-@media (max-width: 700px) { body { grid-template-columns: 1fr; } }
+dd { margin: 0; }
+.name { font-weight: bold; overflow-wrap: anywhere; }
+.code { font: bold 12pt/1.2 ui-monospace, monospace; }
+.fingerprint { font: 7.5pt/1.4 ui-monospace, monospace; grid-column: 1 / -1; }
+pre { margin: 2mm 0 0; white-space: pre-wrap; font: 8.5pt/1.4 ui-monospace, monospace; }
+pre span { white-space: nowrap; }
+@media screen { body { margin: 1cm; } }
+@media screen and (max-width: 700px) { body { grid-template-columns: 1fr; } }
 </style>
 </head>
 <body>

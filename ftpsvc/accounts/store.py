@@ -22,7 +22,7 @@ from ftpsvc.accounts.model import Identity, Role, Secrets, Token, User
 from ftpsvc.accounts.names import check_user_name, confusion_key
 from ftpsvc.accounts.schema import settings, users
 from ftpsvc.credentials import Kind, LoginName, Verifier, new_code
-from ftpsvc.exceptions import ConfigError, Unavailable
+from ftpsvc.exceptions import AuthenticationFailed, ConfigError, Unavailable
 from ftpsvc.scram import derive
 from ftpsvc.text import printable
 
@@ -210,11 +210,12 @@ class Accounts:
 
         Raises:
             InvalidRequest: The verifier is not of the sizes in use.
-            ConfigError: The user is gone.
+            AuthenticationFailed: The user is gone.
         """
         verifier.check(Kind.PASSWORD)
         with self.database.write() as connection:
-            keys.put(connection, get_user(connection, user.name).id, Kind.PASSWORD, verifier, self.now)
+            _check_there(connection, user)
+            keys.put(connection, user.id, Kind.PASSWORD, verifier, self.now)
 
     def issue_token(self, user: User, label: str, verifier: Verifier) -> Token:
         """Adds a device token by the verifier that the client made of its secret.
@@ -226,12 +227,12 @@ class Accounts:
 
         Raises:
             InvalidRequest: The verifier is not of the sizes in use.
-            ConfigError: The user is gone.
+            AuthenticationFailed: The user is gone.
         """
         verifier.check(Kind.TOKEN)
         with self.database.write() as connection:
-            owner = get_user(connection, user.name)
-            return keys.add_token(connection, owner.id, printable(label), verifier, self.now)
+            _check_there(connection, user)
+            return keys.add_token(connection, user.id, printable(label), verifier, self.now)
 
     def revoke_token(self, user: User, token_id: str | None) -> int:
         """Takes a device token away, or with None all of the user's; returns how many went. No error if none did."""
@@ -242,6 +243,12 @@ class Accounts:
         """Returns which secrets a user has."""
         with self.database.read() as connection:
             return keys.secrets_of(connection, user.id)
+
+
+def _check_there(connection: Connection, user: User) -> None:
+    """Refuses a user who was removed, also where there is another of the same name since."""
+    if connection.execute(select(users.c.id).where(users.c.id == user.id)).one_or_none() is None:
+        raise AuthenticationFailed("this account was removed")
 
 
 def get_user(connection: Connection, name: str) -> User:

@@ -14,6 +14,7 @@ import ftpsvc
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.exits import Exit, complain
 from ftpsvc.server.options import config_option, root_option
+from ftpsvc.server.showing import SETTINGS
 
 if TYPE_CHECKING:
     from ftpsvc.server.config import Settings
@@ -112,6 +113,7 @@ def command(ctx: click.Context, /, config: Path | None, check_config: bool, **fl
         from ftpsvc.accounts.console import Place
 
         ctx.obj = Place(settings.root, settings.database)
+        ctx.meta[SETTINGS] = settings
         return
     if check_config:
         click.echo(settings.model_dump_json(indent=2))

@@ -21,11 +21,15 @@ from ftpsvc.accounts import cli as accounts_cli
 from ftpsvc.accounts.console import Group, Place, open_accounts, place_options, print_json, say, set_place
 from ftpsvc.accounts.database import FILE
 from ftpsvc.exceptions import ConfigError
+from ftpsvc.server import showing
 from ftpsvc.server.exits import Exit
 from ftpsvc.text import count, printable
 
 _CHANGES: Final = frozenset({"add", "code", "set", "disable", "enable", "remove", "import", "revoke"})
 """Commands of `user` and `token` that change something, or give somebody a way in."""
+
+_BEGINNINGS: Final = frozenset({"add", "import"})
+"""Commands that an operator may give before the server ever ran."""
 
 
 class _Command(click.Command):
@@ -153,8 +157,33 @@ def _audited(group: click.Group) -> click.Group:
     for name in _CHANGES & set(group.commands):
         command = copied.commands[name] = copy.copy(group.commands[name])
         if command.callback is not None:
-            command.callback = _noted(f"{group.name} {name}", command.callback)
+            run = command.callback
+            if name in _BEGINNINGS:
+                run = _begun(run)
+            command.callback = _noted(f"{group.name} {name}", run)
     return copied
+
+
+def _begun(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a command that makes the root first where there is none, and knows what to print on slips."""
+
+    def begun(**arguments: Any) -> Any:
+        from ftpsvc.server import volumes
+
+        context = click.get_current_context()
+        place = context.find_object(Place) or Place()
+        if not place.root.exists():
+            volumes.lay_out(place.root)
+            say(f"made the root {place.root}")
+        settings = context.meta.get(showing.SETTINGS)
+        if "fingerprint" in arguments and settings is not None:
+            arguments["server"] = arguments["server"] or showing.address(settings)
+            arguments["fingerprint"] = arguments["fingerprint"] or showing.fingerprint_of(
+                settings, place.root
+            )
+        return run(**arguments)
+
+    return begun
 
 
 def _noted(name: str, run: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,6 +38,7 @@ class Daemon:
         settings: What it was made with.
         registry: Its connections.
         certificates: What it shows to clients; None before `start`, and where no address is one of TLS.
+        has_users: Whether there were any accounts at the start.
         notes: What is not quite as it was asked for, for the operator; known after `start`.
     """
 
@@ -50,6 +51,7 @@ class Daemon:
         )
         self.certificates: Certificates | None = None
         self.notes: list[str] = []
+        self.has_users = False
         self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
         self._cut = 0
@@ -157,6 +159,7 @@ class Daemon:
         settings = self.settings
         accounts = Accounts(settings.root, settings.database)
         self._opened.callback(accounts.close)
+        self.has_users = bool(accounts.users())
         homes = Homes(settings.root, durability=settings.durability, max_file_size=settings.limits.file_size)
         self._opened.callback(homes.close)
         handouts = LocalStorage(settings.root / volumes.HANDOUTS, durability=settings.durability)

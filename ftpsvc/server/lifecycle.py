@@ -146,9 +146,11 @@ def _hints(daemon: Daemon, settings: Settings) -> list[str]:
     if settings.durability is Durability.RELAXED:
         hints.append("durability is relaxed: a power cut may take back what was answered in the last seconds")
     if settings.guest_may == "none":
-        hints.append(
-            "nobody can log in yet, and guests may do nothing: --guest read or --guest write lets them in"
-        )
+        if not daemon.has_users:
+            hints.append(
+                "there are no users yet, and guests may do nothing: `ftpsvc-server user add NAME --code` and "
+                "`ftpsvc-server user import FILE` make accounts, also while the server runs; or --guest read"
+            )
     elif daemon.on_every_address:
         hints.append(
             "guests are served on this machine only, since no address to listen on is named; "

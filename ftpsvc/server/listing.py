@@ -79,7 +79,10 @@ def describe(entry: Entry, digest: Digest | None) -> EntryLine:
         name=name if len(name) <= _NAME_CHARACTERS else "..." + name[3 - _NAME_CHARACTERS :],
         type=entry.kind,
         file_size=entry.size if is_file else None,
-        modified=entry.modified if -MAX_SIZE <= entry.modified <= MAX_SIZE else None,
+        # A folder that the server itself shows has no time.
+        modified=entry.modified
+        if (is_file or entry.modified) and -MAX_SIZE <= entry.modified <= MAX_SIZE
+        else None,
         mode=entry.mode,
         version=entry.version or None,
         algorithm=None if digest is None else digest.algorithm,

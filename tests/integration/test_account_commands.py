@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from ftpsvc.accounts.console import Place
 from ftpsvc.accounts.model import Role
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Kind, LoginName
+from ftpsvc.server.cli import command
 from tests.helpers.logins import add_device, log_in
 from tests.helpers.operator import main
 
@@ -178,7 +180,7 @@ class TestImport:
         page = Path("codes.html").read_text("utf-8")
         assert stat.S_IMODE(Path("codes.html").stat().st_mode) == 0o600
         assert len(set(CODE.findall(page))) == 2
-        assert page.count("AB:CD") == 2
+        assert page.count("AB:<wbr>CD") == 2
         with Accounts(root) as accounts:
             assert accounts.user("2026001").quota == 1 << 30
             log_in(accounts, LoginName("2026001", Kind.CODE), CODE.findall(page)[0])
@@ -216,3 +218,61 @@ class TestImport:
         result = run("user", "import", "roster.csv", "--codes", "no/such/folder/codes.txt", code=2)
         assert "cannot write" in result.stderr
         assert run("user", "list").stdout == ""
+
+
+# ---------------------------------------------------------------- the whole command, before the server ever ran
+
+
+def whole(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(command, arguments, prog_name="ftpsvc-server")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_a_class_can_be_imported_before_the_server_ever_ran(own_environment: Path) -> None:
+    """The slips have what the server has: its address, and its certificate's fingerprint."""
+    Path("roster.csv").write_text("2026001,A,1\n")
+    done = whole(
+        "--listen", "ftpsvc://files.example.org", "user", "import", "roster.csv", "--codes", "slips.txt"
+    )
+    assert "made the root server_storage" in done.stderr
+    assert "they send students to ftpsvc://files.example.org:9021" in done.stderr
+    slips = Path("slips.txt").read_text()
+    assert "ftpsvc login ftpsvc://files.example.org:9021 --user 2026001" in slips
+    assert f"SHA256 {whole('fingerprint').stdout.strip()}" in slips
+    assert stat.S_IMODE((Path("server_storage") / ".ftpsvc").stat().st_mode) == 0o700
+
+
+def test_slips_name_this_machine_where_the_server_listens_on_every_address(own_environment: Path) -> None:
+    Path("roster.csv").write_text("2026001,A,1\n")
+    done = whole("user", "import", "roster.csv", "--codes", "-")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.1", 9))  # sends nothing
+            own = asking.getsockname()[0]
+        except OSError:
+            own = "127.0.0.1"
+    if own.startswith("127."):  # no network: nothing is made up
+        assert "ftpsvc login ftpsvc://HOST --user" in done.stdout
+    else:
+        assert f"ftpsvc login ftpsvc://{own}:9021 --user" in done.stdout
+
+
+def test_what_is_given_stands_on_the_slips_and_plain_servers_have_no_fingerprint(
+    own_environment: Path,
+) -> None:
+    Path("roster.csv").write_text("2026001,A,1\n")
+    given = ("--server", "ftpsvc://b.example", "--fingerprint", "SHA256 AB:CD")
+    done = whole("--listen", "ftpsvc://a.example", "user", "import", "roster.csv", "--codes", "-", *given)
+    assert "ftpsvc://b.example" in done.stdout
+    assert "SHA256 AB:CD" in done.stdout
+    again = ("user", "import", "roster.csv", "--codes", "-", "--new-codes")
+    plain = whole("--listen", "ftpsvc+tcp://127.0.0.1:9021", *again)
+    assert "Fingerprint" not in plain.stdout
+    assert "hint: with --server and --fingerprint" in plain.stderr
+
+
+def test_the_first_user_makes_the_root(own_environment: Path) -> None:
+    assert CODE.fullmatch(whole("user", "add", "zhang", "--role", "teacher", "--code").stdout.strip())
+    assert "made the root" not in whole("user", "add", "li").stderr
+    assert "hint: make the folder" in whole("--root", "elsewhere", "user", "list", code=2).stderr

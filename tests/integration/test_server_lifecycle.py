@@ -20,6 +20,7 @@ from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, ServerProcess, server
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
+from tests.helpers.users import add_user
 from tests.integration.test_server_framing import NOT_A_HEADER
 
 PUT = {"op": "put", "path": "file", "size": 2_000_000, "algorithm": "md5"}
@@ -92,7 +93,10 @@ def test_the_default_root_is_laid_out_in_the_working_directory(tmp_path: Path) -
 
 def test_what_an_operator_should_know_is_said(tmp_path: Path) -> None:
     with server(tmp_path / "a", guest="none") as running:
-        assert "nobody can log in yet" in running.wait_for("hint:")
+        assert "there are no users yet" in running.wait_for("hint:")
+    add_user(tmp_path / "a", "alice")
+    with server(tmp_path / "a", guest="none") as running:
+        assert not [line for line in running.lines if "hint:" in line]
     with server(tmp_path / "b", listen="ftpsvc+tcp://0.0.0.0:0") as running:
         assert "served on this machine only" in running.wait_for("hint:")
         with RawPeer(("127.0.0.1", running.where[1])) as peer:

@@ -31,7 +31,7 @@ from ftpsvc.server import tcp
 from ftpsvc.server.daemon import Daemon
 from ftpsvc_client import Client, connect
 from ftpsvc_client.trust import Fixed
-from tests.helpers import certs
+from tests.helpers import certs, noipv6
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, server
 from tests.helpers.embedded import embedded, where
@@ -240,6 +240,16 @@ def test_ipv6_and_ipv4_on_one_listener(tmp_path: Path) -> None:
         for host in ("127.0.0.1", "[::1]", "localhost"):
             with connect(f"ftpsvc://{host}:{port}", fingerprint=shown(daemon)) as client:
                 assert client.list("/") == []
+
+
+@pytest.mark.skipif(not noipv6.AVAILABLE, reason="takes IPv6 away by seccomp, on Linux")
+def test_a_system_that_has_no_ipv6_at_all_serves_ipv4_with_a_note(tmp_path: Path) -> None:
+    """The real command on a system that refuses sockets of IPv6, with the address that is the default."""
+    with server(tmp_path / "root", listen="ftpsvc://[::]:0", before=noipv6.without_ipv6) as running:
+        assert "this machine has no IPv6" in running.wait_for("note:")
+        assert running.url.startswith("ftpsvc://0.0.0.0:")
+        with TlsPeer(("127.0.0.1", running.where[1])) as peer:
+            assert peer.ask("pwd")["status"] == "ok"
 
 
 def test_a_machine_without_ipv6_listens_on_ipv4_by_tls_too(

@@ -15,7 +15,7 @@ from ftpsvc.accounts.homes import set_aside
 from ftpsvc.accounts.model import Role
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Kind, LoginName
-from ftpsvc.exceptions import ConfigError, InvalidPath, InvalidRequest, Unavailable
+from ftpsvc.exceptions import AuthenticationFailed, ConfigError, InvalidPath, InvalidRequest, Unavailable
 from ftpsvc.scram import derive
 from tests.helpers.logins import PASSWORD, Clock, add_device, log_in
 
@@ -319,8 +319,13 @@ class TestSecretsKept:
     def test_who_was_removed_meanwhile_gets_no_secrets(self, accounts: Accounts) -> None:
         user = accounts.add("alice")
         accounts.remove("alice")
-        with pytest.raises(ConfigError, match="no user"):
+        again = accounts.add("alice")
+        with pytest.raises(AuthenticationFailed, match="this account was removed"):
             accounts.issue_token(user, "x", derive("x", Kind.TOKEN))
+        with pytest.raises(AuthenticationFailed, match="this account was removed"):
+            accounts.set_password(user, derive(PASSWORD, Kind.PASSWORD))
+        assert not accounts.secrets(again).tokens
+        assert not accounts.secrets(again).password
 
 
 class TestHomes:

@@ -257,3 +257,5 @@ def test_a_page_of_slips_shows_names_and_runs_nothing() -> None:
     assert '<script>alert("x")</script>&\\x1b[2J' in reader.text
     assert reader.text.index("EEEE-FFFF") < reader.text.index("AAAA-BBBB")
     assert "http" not in page
+    assert "SHA256 12:34" in reader.text
+    assert "12:<wbr>34" in page, "on paper a fingerprint is broken between its bytes"

@@ -93,8 +93,7 @@ def login(
     except UntrustedServer as error:
         raise entry.explained(error) from None
     except AuthenticationFailed as error:
-        if given.guessed:
-            error.hint = "it was taken for a one-time code by its form; --no-code if it is a password"
+        error.hint = _what_now(given)
         raise
     with client:
         who = client.whoami()
@@ -109,6 +108,20 @@ def login(
     app.out.note(f"logged in as {user} ({who.role}) at {target.server}, saved as the default profile {name}")
     if given.password is not None:
         app.out.note("the new password is set")
+
+
+def _what_now(given: Given) -> str:
+    """Returns what to do when the server refuses what was given."""
+    from ftpsvc.credentials import Kind
+
+    if given.guessed:
+        return (
+            "it was taken for a one-time code by its form, and a code is good once, until it expires: the operator can "
+            "make another; --no-code if it is a password"
+        )
+    if given.credentials.name.kind is Kind.CODE:
+        return "a code is good once, until it expires: the operator can make another"
+    return "is the name right? the operator can make a one-time code, which sets a new password by --set-password"
 
 
 def _label(label: str | None) -> str:
