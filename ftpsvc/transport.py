@@ -141,9 +141,17 @@ class Channel:
         with pool.borrow() as scratch:
             while due := connection.incoming_payload:
                 piece = scratch[: min(due, len(scratch))]
-                self._fill(piece)
-                connection.payload_received(len(piece))
+                self.read_payload(piece)
                 yield piece
+
+    def read_payload(self, view: memoryview) -> None:
+        """Fills `view`, which is no longer than what is due of the payload under way.
+
+        Raises:
+            As `payload`.
+        """
+        self._fill(view)
+        self.connection.payload_received(len(view))
 
     def drain(self, limit: int) -> bool:
         """Reads the payload under way and drops it.

@@ -6,6 +6,7 @@ finish fills up with zeros and says why in the trailer, so that the connection g
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from ftpsvc.exceptions import (
 )
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Content, Put
+from ftpsvc_client.behind import WORTH_IT, receive_behind
 from ftpsvc_client.link import Answer, Link, accepted
 from ftpsvc_client.local import local_error
 from ftpsvc_client.watching import Progress
@@ -196,6 +198,8 @@ def receive(
     watcher: Progress,
     path: str,
     hasher: Hasher | None = None,
+    *,
+    apart: bool = False,
 ) -> Received:
     """Takes the content that the answer to a `get` announced.
 
@@ -206,6 +210,7 @@ def receive(
         watcher: Is told of every piece.
         path: The local path, for the text of a local error.
         hasher: One for the algorithm of the answer that has seen what comes before; None for the whole of a file.
+        apart: Whether `write` may be called from another thread, which makes long contents faster.
 
     Raises:
         DigestMismatch: What arrived is not what was sent.
@@ -215,20 +220,24 @@ def receive(
     if answer.algorithm not in digests.ALGORITHMS:
         link.close()
         raise RemoteProtocolError("the answer to get names a digest algorithm that nobody asked for")
-    if hasher is None:
-        hasher = digests.new(answer.algorithm)
+    hashing = digests.new(answer.algorithm) if hasher is None else hasher
     channel = link.channel
     problem: OSError | None = None
-    pieces = channel.payload(link.pool)
+
+    def work(piece: memoryview) -> None:
+        hashing.update(piece)
+        write(piece)
+
     try:
-        for piece in pieces:
-            hasher.update(piece)
-            write(piece)
-            watcher.advance(len(piece))
+        if apart and answer.size >= WORTH_IT:
+            receive_behind(channel, link.pool, work, watcher.advance)
+        else:
+            with contextlib.closing(channel.payload(link.pool)) as pieces:
+                for piece in pieces:
+                    work(piece)
+                    watcher.advance(len(piece))
     except OSError as error:
         problem = error
-    finally:
-        pieces.close()
     if problem is not None and not channel.drain(_DRAIN):
         link.close()
         raise local_error(problem, path)
@@ -240,7 +249,7 @@ def receive(
         raise from_answer(
             trailer.error.code, trailer.error.message, {"path": remote}, fatal=False, retry=True
         )
-    actual = hasher.hexdigest()
+    actual = hashing.hexdigest()
     if not digests.equal(actual, trailer.digest or ""):
         raise DigestMismatch(remote, answer.algorithm, trailer.digest or "", actual)
     return Received(actual, answer.size)

@@ -277,7 +277,7 @@ class Saver:
             save(data)
             moved()
 
-        got = content.receive(self._link, event, write, self._watcher, self._path, self._hasher)
+        got = content.receive(self._link, event, write, self._watcher, self._path, self._hasher, apart=True)
         self._watcher.verifying()
         try:
             part.keep(modified=answer.modified, mode=answer.mode, clobber=self._clobber)
