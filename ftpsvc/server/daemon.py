@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
@@ -67,46 +67,65 @@ class Daemon:
         return any(listener.on_every_address for listener in self._listeners)
 
     def start(self) -> None:
-        """Opens the storages, binds all addresses, and begins to accept.
+        """Binds all addresses, opens the storages, and begins to accept.
 
         Raises:
             ConfigError: A folder, an address or the certificate cannot be had. Nothing is left open.
         """
         settings = self.settings
         volumes.check(settings)
-        volumes.lay_out(settings.root)
         try:
-            audit = Audit(
-                settings.root,
-                file_size=settings.audit.file_size,
-                files=settings.audit.files,
-                durable=settings.durability is Durability.FULL,
-            )
-            self._opened.callback(audit.close)
-            storage = volumes.open_for_guests(settings)
-            if storage is not None:
-                self._opened.callback(storage.close)
-            logins = self._open_accounts()
-            context = Context(
-                settings=settings,
-                registry=self.registry,
-                pool=BufferPool(settings.limits.buffers),
-                guests=Guests(settings.guest_may, storage),
-                logins=logins,
-                bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
-                audit=audit,
-            )
-            if any(address.is_tls for address in settings.addresses):
-                self.certificates = Certificates(settings.root, settings.tls.certificate, settings.tls.key)
-            self._listeners, self.notes = tcp.listen(settings.addresses, context, self.certificates)
-            if self.certificates is not None:
-                self.notes += self.certificates.notes()
+            # First of all: a start that fails for a taken port leaves no folder behind where none was. Sockets in the
+            # root itself have to wait for it.
+            in_root = [address for address in settings.addresses if volumes.is_in_root(settings, address)]
+            self._listen(address for address in settings.addresses if address not in in_root)
+            volumes.lay_out(settings.root)
+            self._listen(in_root)
+            context = self._open_everything()
         except BaseException:
+            listeners, self._listeners = self._listeners, []
+            for listener in listeners:
+                listener.stop()
             self._close_all()
             raise
         # All are bound before the first accepts: a daemon that cannot have one of its addresses serves nobody.
         for listener in self._listeners:
-            listener.start()
+            listener.start(context, self.certificates)
+
+    def _listen(self, addresses: Iterable[Address]) -> None:
+        settings = self.settings
+        listeners, notes = tcp.listen(
+            addresses, backlog=settings.limits.backlog, socket_mode=settings.socket_mode
+        )
+        self._listeners += listeners
+        self.notes += notes
+
+    def _open_everything(self) -> Context:
+        """Opens what connections need, and returns it."""
+        settings = self.settings
+        audit = Audit(
+            settings.root,
+            file_size=settings.audit.file_size,
+            files=settings.audit.files,
+            durable=settings.durability is Durability.FULL,
+        )
+        self._opened.callback(audit.close)
+        storage = volumes.open_for_guests(settings)
+        if storage is not None:
+            self._opened.callback(storage.close)
+        logins = self._open_accounts()
+        if any(address.is_tls for address in settings.addresses):
+            self.certificates = Certificates(settings.root, settings.tls.certificate, settings.tls.key)
+            self.notes += self.certificates.notes()
+        return Context(
+            settings=settings,
+            registry=self.registry,
+            pool=BufferPool(settings.limits.buffers),
+            guests=Guests(settings.guest_may, storage),
+            logins=logins,
+            bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
+            audit=audit,
+        )
 
     def stop(self, grace: float | None = None) -> int:
         """Stops: no new connections; idle ones end at once, running requests get a grace and are cut then.

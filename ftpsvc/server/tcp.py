@@ -12,11 +12,12 @@ import socket
 import socketserver
 import stat
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ftpsvc.addresses import UNIX, Address
+from ftpsvc.addresses import TLS, UNIX, Address
 from ftpsvc.exceptions import Busy, ConfigError
 from ftpsvc.protocol.connection import Connection
 from ftpsvc.protocol.state import Role
@@ -71,9 +72,9 @@ class Listener(socketserver.ThreadingTCPServer):
     """One listening socket and its accept loop.
 
     Attributes:
-        context: What the daemon shares.
         scheme: That of its address.
-        certificates: What it shows to clients; None without TLS.
+        context: What the daemon shares; there from `start` on.
+        certificates: What it shows to clients; there from `start` on; None without TLS.
         address: Where it listens, with the port that the system chose for port 0.
         on_every_address: Whether it listens on all addresses of the machine.
     """
@@ -87,10 +88,9 @@ class Listener(socketserver.ThreadingTCPServer):
         self,
         family: socket.AddressFamily,
         where: Any,
-        context: Context,
         *,
         scheme: str,
-        certificates: Certificates | None = None,
+        backlog: int,
         v6only: bool = True,
         mode: int = 0o600,
     ) -> None:
@@ -99,20 +99,17 @@ class Listener(socketserver.ThreadingTCPServer):
         Args:
             family: AF_INET, AF_INET6 or AF_UNIX.
             where: The socket address of that family.
-            context: What the daemon shares.
             scheme: That of the address.
-            certificates: What to show to clients; None without TLS.
+            backlog: How many connections may wait to be accepted.
             v6only: For AF_INET6: whether IPv4 clients are left to another socket.
             mode: For AF_UNIX: permissions of the socket.
 
         Raises:
             OSError: The address cannot be had.
         """
-        self.context = context
         self.scheme = scheme
-        self.certificates = certificates
         self.address_family = family
-        self.request_queue_size = context.settings.limits.backlog
+        self.request_queue_size = backlog
         self._v6only = v6only
         self._mode = mode
         self._identity: tuple[int, int] | None = None
@@ -146,8 +143,15 @@ class Listener(socketserver.ThreadingTCPServer):
             return Address(UNIX, path=os.fsdecode(name))
         return Address(self.scheme, name[0], name[1])
 
-    def start(self) -> None:
-        """Starts the accept loop in a thread of its own."""
+    def start(self, context: Context, certificates: Certificates | None) -> None:
+        """Starts the accept loop in a thread of its own.
+
+        Args:
+            context: What the daemon shares.
+            certificates: What to show to clients, if the address is one of TLS.
+        """
+        self.context = context
+        self.certificates = certificates if self.scheme == TLS else None
         self._thread = threading.Thread(target=self._accept, name=f"accept {self.address}")
         self._thread.start()
 
@@ -282,14 +286,14 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def listen(
-    addresses: tuple[Address, ...], context: Context, certificates: Certificates | None = None
+    addresses: Iterable[Address], *, backlog: int, socket_mode: int
 ) -> tuple[list[Listener], list[str]]:
     """Binds everything that is to be listened on.
 
     Args:
         addresses: Where.
-        context: What the daemon shares.
-        certificates: What TLS listeners show; needed if there is one.
+        backlog: How many connections may wait to be accepted, at each address.
+        socket_mode: Permissions of AF_UNIX sockets.
 
     Returns:
         The listeners, and notes on what is not quite as it was asked for.
@@ -297,16 +301,16 @@ def listen(
     Raises:
         ConfigError: An address cannot be had. Nothing is left bound.
     """
+    addresses = tuple(addresses)
     listeners: list[Listener] = []
     notes: list[str] = []
     ipv4_too = not any(address.host == "0.0.0.0" for address in addresses)
     try:
         for address in addresses:
             if address.path is not None:
-                listeners.append(_listen_unix(address, context))
+                listeners.append(_listen_unix(address, backlog, socket_mode))
             else:
-                shown = certificates if address.is_tls else None
-                listeners += _listen_tcp(address, context, shown, notes, ipv4_too=ipv4_too)
+                listeners += _listen_tcp(address, backlog, notes, ipv4_too=ipv4_too)
     except BaseException:
         for listener in listeners:
             listener.stop()
@@ -314,14 +318,7 @@ def listen(
     return listeners, notes
 
 
-def _listen_tcp(
-    address: Address,
-    context: Context,
-    certificates: Certificates | None,
-    notes: list[str],
-    *,
-    ipv4_too: bool,
-) -> list[Listener]:
+def _listen_tcp(address: Address, backlog: int, notes: list[str], *, ipv4_too: bool) -> list[Listener]:
     """Listens on every address that the host stands for, but for those that the machine does not have."""
     try:
         found = socket.getaddrinfo(
@@ -334,16 +331,7 @@ def _listen_tcp(
     for family, _, _, _, where in dict.fromkeys(found):
         dual = family is socket.AF_INET6 and where[0] == "::" and ipv4_too
         try:
-            listeners.append(
-                Listener(
-                    family,
-                    where,
-                    context,
-                    scheme=address.scheme,
-                    certificates=certificates,
-                    v6only=not dual,
-                )
-            )
+            listeners.append(Listener(family, where, scheme=address.scheme, backlog=backlog, v6only=not dual))
         except OSError as error:
             problem = error
             if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
@@ -351,7 +339,7 @@ def _listen_tcp(
     if problem is not None and not listeners and address.host == "::" and _lacks_family(problem):
         instead = Address(address.scheme, "0.0.0.0", address.port)
         notes.append(f"this machine has no IPv6: listening on {instead} in place of {address}")
-        return _listen_tcp(instead, context, certificates, notes, ipv4_too=False)
+        return _listen_tcp(instead, backlog, notes, ipv4_too=False)
     if not listeners or (problem is not None and not _lacks_family(problem)):
         for listener in listeners:
             listener.stop()
@@ -365,11 +353,11 @@ def _lacks_family(error: OSError) -> bool:
     return error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-def _listen_unix(address: Address, context: Context) -> Listener:
+def _listen_unix(address: Address, backlog: int, mode: int) -> Listener:
     path = Path(address.path or "")
     _remove_stale(address, path)
     try:
-        return Listener(socket.AF_UNIX, str(path), context, scheme=UNIX, mode=context.settings.socket_mode)
+        return Listener(socket.AF_UNIX, str(path), scheme=UNIX, backlog=backlog, mode=mode)
     except OSError as error:
         raise _cannot_listen(address, error) from None
 

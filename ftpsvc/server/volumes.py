@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from ftpsvc.addresses import Address
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.config import Settings
 from ftpsvc.server.homes import USERS
@@ -46,6 +47,11 @@ def check(settings: Settings) -> None:
             f"{share} cannot be shared: the server's own folder {root / HIDDEN} lies in it",
             hint="name a root outside of it with --root",
         )
+
+
+def is_in_root(settings: Settings, address: Address) -> bool:
+    """Returns whether an address is an AF_UNIX socket that lies in the root, which may have to be made first."""
+    return address.path is not None and settings.root.resolve() in Path(address.path).resolve().parents
 
 
 def lay_out(root: Path) -> None:

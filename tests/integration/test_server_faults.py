@@ -117,8 +117,9 @@ def serving(
     settings = Settings(limits=Limits(drain=drain))
     registry = Registry(100, 100)
     context = Context(settings, registry, BufferPool(), guests or Guests("write", storage))
-    (listener,), _ = listen((Address.parse("ftpsvc+tcp://127.0.0.1:0", listening=True),), context)
-    listener.start()
+    address = Address.parse("ftpsvc+tcp://127.0.0.1:0", listening=True)
+    (listener,), _ = listen([address], backlog=100, socket_mode=0o600)
+    listener.start(context, None)
     try:
         yield listener.address.host, listener.address.port
     finally:

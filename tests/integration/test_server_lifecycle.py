@@ -174,6 +174,33 @@ def test_a_machine_without_ipv6_falls_back_with_a_note(
         pass
 
 
+def test_a_start_that_fails_for_a_taken_address_leaves_nothing_behind(
+    tmp_path: Path, short_tmp: Path
+) -> None:
+    free = f"ftpsvc+unix://{short_tmp}/free"
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(short_tmp / "held"))
+        held.listen()
+        port = f"ftpsvc+tcp://127.0.0.1:{taken.getsockname()[1]}"
+        for address in (port, f"ftpsvc+unix://{short_tmp}/held"):
+            with (
+                pytest.raises(ConfigError, match="cannot listen on"),
+                embedded(tmp_path / "made" / "root", listen=(free, address)),
+            ):
+                pass
+            assert os.listdir(tmp_path) == []
+            assert os.listdir(short_tmp) == ["held"]
+
+
+def test_a_socket_in_the_root_itself_is_made_with_it(short_tmp: Path) -> None:
+    root = short_tmp / "r"
+    listen = (f"ftpsvc+unix://{root}/s", "ftpsvc+tcp://127.0.0.1:0")
+    with embedded(root, listen=listen) as daemon:
+        assert {address.scheme for address in daemon.addresses} == {"ftpsvc+tcp", "ftpsvc+unix"}
+        with RawPeer(str(root / "s")) as peer:
+            assert peer.ask("pwd")["status"] == "ok"
+
+
 def test_hostile_headers_in_threads_with_small_stacks(tmp_path: Path) -> None:
     with server(tmp_path / "root") as running:
         for header in NOT_A_HEADER:
