@@ -58,7 +58,7 @@ def test_c54_a_disk_that_takes_no_more_leaves_no_file_and_the_client_goes_on(
         assert os.listdir(local) == ["small"]
 
 
-def test_c54_ctrl_c_leaves_neither_file_nor_thread_and_the_client_goes_on(tmp_path: Path) -> None:
+def test_c54_ctrl_c_leaves_no_thread_and_what_it_leaves_of_the_file_is_gone_on_with(tmp_path: Path) -> None:
     class Interrupting(Unwatched):
         def advance(self, count: int) -> None:
             raise KeyboardInterrupt
@@ -66,14 +66,15 @@ def test_c54_ctrl_c_leaves_neither_file_nor_thread_and_the_client_goes_on(tmp_pa
     local = tmp_path / "local"
     local.mkdir()
     with embedded(tmp_path / "root") as daemon, connect(str(daemon.addresses[0])) as client:
-        client.put(bytes(1000), "/small")
         with open(tmp_path / "root" / "public" / "large", "wb") as file:
             file.truncate(100 * MIB)
         with pytest.raises(KeyboardInterrupt):
             client.get("/large", local / "got", progress=Interrupting())
         assert not [thread for thread in threading.enumerate() if thread.name == "ftpsvc-behind"]
-        assert os.listdir(local) == []
-        assert client.get("/small", local / "small").size == 1000
+        assert "got" not in os.listdir(local)
+        assert client.get("/large", local / "got").size == 100 * MIB
+    assert (local / "got").read_bytes() == bytes(100 * MIB)
+    assert os.listdir(local) == ["got"]
 
 
 def test_a_large_file_is_told_of_piece_by_piece_and_is_what_was_stored(tmp_path: Path) -> None:
