@@ -4,7 +4,8 @@
     python -m benchmarks large --mib 256     one part of it, smaller
     python -m benchmarks --out results.md    also into a file
 
-Parts: large (one file both ways), start (whole commands), memory (the daemon's, Linux only), progress (what bars cost).
+Parts: large (one file both ways), start (whole commands), memory (the daemon's, Linux only), progress (what bars cost),
+login (a log-in's processor time, a whole visit over TLS, memory of idle users; Linux only).
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import large, memory, progress_cost, start
+from benchmarks import large, login, memory, progress_cost, start
 
-_PARTS = {"large": large.run, "start": start.run, "memory": memory.run, "progress": progress_cost.run}
+_PARTS = {
+    "large": large.run,
+    "start": start.run,
+    "memory": memory.run,
+    "progress": progress_cost.run,
+    "login": login.run,
+}
 
 
 def main() -> None:
     """Runs the parts that were asked for and prints Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("parts", nargs="*", help=f"which of {', '.join(_PARTS)}; none is all")
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file in MiB (default: 1024)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: 5)")

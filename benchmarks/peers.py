@@ -17,10 +17,12 @@ _START_SECONDS = 30
 
 
 @contextlib.contextmanager
-def ftpsvc_server(root: Path, share: Path, *flags: str) -> Iterator[tuple[str, int]]:
+def ftpsvc_server(
+    root: Path, share: Path, *flags: str, listen: str = "ftpsvc+tcp://127.0.0.1:0"
+) -> Iterator[tuple[str, int]]:
     """Serves `share` to guests who may write; yields the URL and the process id."""
     command = [
-        sys.executable, "-m", "ftpsvc.server", "--root", str(root), "--listen", "ftpsvc+tcp://127.0.0.1:0",
+        sys.executable, "-m", "ftpsvc.server", "--root", str(root), "--listen", listen,
         "--share", str(share), "--guest", "write", *flags,
     ]  # fmt: skip
     with _process(command, r"listening on (\S+)") as (url, pid):
@@ -31,6 +33,14 @@ def ftpsvc_server(root: Path, share: Path, *flags: str) -> Iterator[tuple[str, i
 def pyftpdlib_server(share: Path) -> Iterator[tuple[int, int]]:
     """Serves `share` by pyftpdlib, threads, sendfile; yields the port and the process id."""
     command = [sys.executable, "-m", "benchmarks.ftp_peer", str(share)]
+    with _process(command, r"listening on (\d+)") as (port, pid):
+        yield int(port), pid
+
+
+@contextlib.contextmanager
+def bare_tls_server(certificate: Path) -> Iterator[tuple[int, int]]:
+    """Holds TLS connections, a thread each, and does nothing; yields the port and the process id."""
+    command = [sys.executable, "-m", "benchmarks.bare_tls", str(certificate)]
     with _process(command, r"listening on (\d+)") as (port, pid):
         yield int(port), pid
 
