@@ -502,17 +502,21 @@ class BadOffset(StorageError):
     Attributes:
         offset: The offset that was asked for, in bytes.
         limit: The largest offset that is possible, in bytes.
+        held: Of an upload: the bytes that the server holds, which is the only offset possible; else None.
     """
 
     code = "bad-offset"
-    wire_fields = ("path", "offset", "limit")
+    wire_fields = ("path", "offset", "limit", "held")
 
-    def __init__(self, path: str, offset: int, limit: int) -> None:
+    def __init__(self, path: str, offset: int, limit: int, held: int | None = None) -> None:
         super().__init__(path)
         self.offset = offset
         self.limit = limit
+        self.held = held
 
     def __str__(self) -> str:
+        if self.held is not None:
+            return f"{self._where()}cannot go on at byte {self.offset}, the server holds {self.held}"
         return f"{self._where()}cannot start at byte {self.offset}, 0 to {self.limit} are possible"
 
 
@@ -601,6 +605,7 @@ BY_CODE: dict[str, type[FtpsvcError]] = {error.code: error for error in _ANSWERA
 # What a field of an error answer must be before it may become an attribute (a bool is not a number).
 _FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
     "length": int, "limit": int, "requested": int, "used": int, "available": int, "offset": int,
+    "held": int,
     "seconds": (int, float),
 }  # fmt: skip
 

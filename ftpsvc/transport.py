@@ -13,7 +13,14 @@ from collections.abc import Callable, Generator
 
 from ftpsvc.buffers import SMALL_BUFFER_BYTES, BufferPool
 from ftpsvc.deadline import Deadline
-from ftpsvc.exceptions import ConnectionLost, FtpsvcError, LocalProtocolError, ReadFailed, TransferTimeout
+from ftpsvc.exceptions import (
+    ConnectionLost,
+    FtpsvcError,
+    LocalProtocolError,
+    ReadFailed,
+    TransferTimeout,
+    TransportError,
+)
 from ftpsvc.protocol.connection import Connection, Event, ResponseReceived, ServerClosing
 from ftpsvc.protocol.state import Role, State
 from ftpsvc.wire import Wire, reason
@@ -116,7 +123,8 @@ class Channel:
     def payload(self, pool: BufferPool) -> Generator[memoryview, None, None]:
         """Yields the payload under way, in pieces that are as large as they can be.
 
-        Each piece is valid until the next is asked for. A caller that stops early must `drain` before it goes on.
+        Each piece is valid until the next is asked for. A caller that stops early must `drain` before it goes on. What
+        came before an error is yielded before that is raised: a transfer that can be resumed keeps it.
 
         Raises:
             ConnectionLost: The peer ended the connection before the payload's end.
@@ -126,9 +134,13 @@ class Channel:
         due = connection.incoming_payload
         if due <= _SMALL_PAYLOAD:
             buffer.expect(due)
-            while len(buffer) < due:
-                # Whole buffers, not just the payload: the trailer and the next messages come with it.
-                buffer.filled(self._receive_payload_into(buffer.writable()))
+            lost: TransportError | None = None
+            try:
+                while len(buffer) < due:
+                    # Whole buffers, not just the payload: the trailer and the next messages come with it.
+                    buffer.filled(self._receive_payload_into(buffer.writable()))
+            except TransportError as error:
+                lost, due = error, len(buffer)
             if due:
                 connection.payload_received(due)
                 self._lent = True
@@ -137,12 +149,17 @@ class Channel:
                 finally:  # also when the caller stops early: what was counted must be gone
                     self._lent = False
                     buffer.discard(due)
+            if lost is not None:
+                raise lost
             return
         with pool.borrow() as scratch:
             while due := connection.incoming_payload:
-                piece = scratch[: min(due, len(scratch))]
-                self.read_payload(piece)
-                yield piece
+                done, lost = self._fill(scratch[: min(due, len(scratch))])
+                if done:
+                    connection.payload_received(done)
+                    yield scratch[:done]
+                if lost is not None:
+                    raise lost
 
     def read_payload(self, view: memoryview) -> None:
         """Fills `view`, which is no longer than what is due of the payload under way.
@@ -150,8 +167,10 @@ class Channel:
         Raises:
             As `payload`.
         """
-        self._fill(view)
-        self.connection.payload_received(len(view))
+        done, lost = self._fill(view)
+        self.connection.payload_received(done)
+        if lost is not None:
+            raise lost
 
     def drain(self, limit: int) -> bool:
         """Reads the payload under way and drops it.
@@ -174,14 +193,19 @@ class Channel:
                 connection.payload_received(self._receive_payload_into(scratch[: min(due, len(scratch))]))
         return True
 
-    def _fill(self, piece: memoryview) -> None:
+    def _fill(self, piece: memoryview) -> tuple[int, TransportError | None]:
+        """Receives into all of `piece`; returns how much of it that is, and why not all."""
         buffer = self.connection.buffer
         done = min(len(buffer), len(piece))
         if done:
             piece[:done] = buffer.peek(done)
             buffer.discard(done)
-        while done < len(piece):
-            done += self._receive_payload_into(piece[done:])
+        try:
+            while done < len(piece):
+                done += self._receive_payload_into(piece[done:])
+        except TransportError as error:
+            return done, error
+        return done, None
 
     def _payload_first(self) -> bool:
         """Returns whether what comes next from the peer is no message, or lies in the buffer and may not be moved."""

@@ -18,7 +18,10 @@ from ftpsvc.exceptions import PermissionDenied, QuotaExceeded
 from ftpsvc.paths import RemotePath
 
 HIDDEN: Final = ".ftpsvc"
-"""The storage's own folder at the top of a home is not the user's, and not counted."""
+"""The storage's own folder at the top of a home is not the user's; of it only partials are counted."""
+
+PARTIALS: Final = "partials"
+"""The folder in it that holds what is left of uploads that broke off (docs/storage.md section 7)."""
 
 
 class Books:
@@ -42,10 +45,11 @@ class Books:
         self._new_files = 0
         self._credited: set[RemotePath] = set()
 
-    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> Room:
+    def reserve(self, path: RemotePath, size: int, replaced: int | None, held: int = 0) -> Room:
         """Promises room for `size` bytes in place of `replaced` (None: a new file).
 
         The bytes of the file that will be replaced count as free, up to `size`, for the first upload to a path only.
+        `held` bytes that are charged as a partial become part of the promise.
 
         Raises:
             QuotaExceeded: It does not fit.
@@ -54,15 +58,31 @@ class Books:
         with self._lock:
             credit = 0 if replaced is None or path in self._credited else min(replaced, size)
             room = Room(self, path, size, size - credit, new=replaced is None, credited=credit > 0)
-            self._check(path, room.promised, new_files=int(room.new))
+            self._check(path, room.promised, new_files=int(room.new), held=held)
             if room.credited:
                 self._credited.add(path)
+            if held:
+                self._used -= held
+                self._files -= 1
             self._reserved += room.promised
             self._new_files += room.new
             return room
 
+    def adopt(self, size: int) -> int:
+        """Charges a partial that was found, as far as it fits; returns how many bytes of it may stay."""
+        with self._lock:
+            return self._keep(size)
+
+    def _keep(self, size: int) -> int:
+        if self._limit is not None:
+            size = min(size, max(0, self._limit - self._used - self._reserved))
+        if size:
+            self._used += size
+            self._files += 1
+        return size
+
     def removed(self, size: int, files: int) -> None:
-        """Notes that `files` files of `size` bytes in all are gone."""
+        """Notes that `files` files, or partials, of `size` bytes in all are gone."""
         with self._lock:
             # Never below nothing: files may have been put there by hand since the count.
             self._used = max(0, self._used - size)
@@ -83,12 +103,14 @@ class Books:
         with self._lock:
             self._limit = limit
 
-    def _check(self, path: RemotePath, more: int, *, new_files: int) -> None:
+    def _check(self, path: RemotePath, more: int, *, new_files: int, held: int = 0) -> None:
         taken = self._used + self._reserved
+        more -= held
         # An overwrite that needs nothing more is allowed also where the limit was lowered below what is used.
         if self._limit is not None and more > 0 and taken + more > self._limit:
             raise QuotaExceeded(str(path), more, taken, self._limit)
-        if self._max_files is not None and new_files and self._files + self._new_files >= self._max_files:
+        new_files -= held > 0  # a partial counts as a file
+        if self._max_files is not None and new_files > 0 and self._files + self._new_files >= self._max_files:
             raise PermissionDenied(f"{self._max_files:,} files are allowed and there", str(path))
 
     def _confirm(self, room: Room, displaced: int | None) -> None:
@@ -111,6 +133,13 @@ class Books:
             self._close(room)
             self._used = max(0, self._used + size - (displaced or 0))
             self._files += displaced is None
+
+    def _keep_partial(self, room: Room, size: int) -> int:
+        with self._lock:
+            if not room.open:
+                return 0
+            self._close(room)
+            return self._keep(size)
 
     def _release(self, room: Room) -> None:
         with self._lock:
@@ -156,21 +185,29 @@ class Room:
         """Charges what the commit really did: `size` bytes are new, `displaced` went (None: no file was there)."""
         self._books._settle(self, size, displaced)
 
+    def keep(self, size: int) -> int:
+        """Charges a partial of `size` bytes in place of the promise; returns how many of them fit, and may stay."""
+        return self._books._keep_partial(self, size)
+
     def release(self) -> None:
         """Gives the promise back. Does nothing after `settle` or `release`."""
         self._books._release(self)
 
 
-def recount(home: Directory) -> tuple[int, int]:
-    """Returns the bytes and the number of regular files in a home, by walking all of it.
+def recount(home: Directory, *, partials: bool = True) -> tuple[int, int]:
+    """Returns the bytes and the number of regular files and partials in a home, by walking all of it.
 
     To be called before the home is served: a file that comes or goes meanwhile may be counted or not. Links are not
     followed and other file systems not entered; a file of two names counts twice, as removing it by both would.
 
+    Args:
+        home: The home.
+        partials: Whether to count partials too, which a storage adopts by itself when it is opened.
+
     Raises:
         OSError: The home cannot be read. What vanishes during the walk is left out.
     """
-    used = files = 0
+    used, files = _count_partials(home) if partials else (0, 0)
     todo: list[tuple[str | bytes, ...]] = [()]
     while todo:
         path = todo.pop()
@@ -193,3 +230,13 @@ def recount(home: Directory) -> tuple[int, int]:
                 elif stat.S_ISDIR(info.st_mode) and not here.foreign(info) and (path or entry.name != HIDDEN):
                     todo.append((*path, os.fsencode(entry.name)))
     return used, files
+
+
+def _count_partials(home: Directory) -> tuple[int, int]:
+    try:
+        folder = home.walk([HIDDEN, PARTIALS])
+    except (FileNotFoundError, NotADirectoryError):
+        return 0, 0
+    with folder, folder.scan() as entries:
+        sizes = [entry.stat(follow_symlinks=False).st_size for entry in entries if "." not in entry.name]
+    return sum(sizes), sum(size > 0 for size in sizes)

@@ -399,6 +399,11 @@ class Staged:
             while view:
                 view = view[os.write(self.fd, view) :]
 
+    def cut(self, size: int) -> None:
+        """Drops what was written beyond `size` bytes; what is written next follows those."""
+        os.ftruncate(self.fd, size)
+        os.lseek(self.fd, size, os.SEEK_SET)
+
     def set_modified(self, modified: int) -> None:
         """Sets the mtime, in nanoseconds since 1970 UTC (on Windows only at `publish`, since closing would undo it)."""
         if self._by_descriptor:

@@ -17,7 +17,7 @@ from ftpsvc.exceptions import (
 )
 from ftpsvc.paths import RemotePath
 from ftpsvc.server.homes import Homes
-from ftpsvc.storage.base import Digest, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Begun, Digest, Entry, Page, Reader, Space, Storage, Upload
 
 _NOT_HERE = "a home belongs to its user's account: it is made, moved and removed with that"
 
@@ -130,6 +130,7 @@ class AllHomes(Storage):
         modified: int | None = None,
         mode: int | None = None,
         clobber: bool = True,
+        owner: str = "",
     ) -> Upload:
         if len(path.parts) < 2:
             raise IsADirectory(str(path))
@@ -138,12 +139,55 @@ class AllHomes(Storage):
         try:
             with _prefixed(name):
                 upload = storage.create(
-                    inner, size, algorithm=algorithm, modified=modified, mode=mode, clobber=clobber
+                    inner,
+                    size,
+                    algorithm=algorithm,
+                    modified=modified,
+                    mode=mode,
+                    clobber=clobber,
+                    owner=owner,
                 )
         except BaseException:
             self._homes.leave(name)
             raise
         return _BorrowedUpload(upload, path, lambda: self._homes.leave(name))
+
+    def begin(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        owner: str,
+        evict: Callable[[], None],
+        restart: bool = False,
+        clobber: bool = True,
+        look: Callable[[], None] | None = None,
+    ) -> Begun:
+        if len(path.parts) < 2:
+            raise IsADirectory(str(path))
+        name = path.parts[0]
+        storage, inner = self._enter(path)
+        try:
+            with _prefixed(name):
+                begun = storage.begin(
+                    inner,
+                    size,
+                    algorithm=algorithm,
+                    owner=owner,
+                    evict=evict,
+                    restart=restart,
+                    clobber=clobber,
+                    look=look,
+                )
+        except BaseException:
+            self._homes.leave(name)
+            raise
+        return _BorrowedBegun(begun, path, lambda: self._homes.leave(name))
+
+    def expire(self, seconds: float) -> int:
+        """Does nothing: the homes are looked after by whoever opened them."""
+        return 0
 
     def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
         if len(path.parts) < 2:
@@ -246,6 +290,27 @@ class _BorrowedUpload(Upload):
 
     def abort(self) -> None:
         self._upload.abort()
+        self._go()
+
+    def _go(self) -> None:
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
+
+
+class _BorrowedBegun(_BorrowedUpload, Begun):
+    """The same of one that can be resumed."""
+
+    def __init__(self, begun: Begun, path: RemotePath, leave: Callable[[], None]) -> None:
+        super().__init__(begun, path, leave)
+        self._begun = begun
+
+    def digest(self) -> str:
+        return self._begun.digest()
+
+    def describe(self, *, modified: int | None, mode: int | None, clobber: bool) -> None:
+        self._begun.describe(modified=modified, mode=mode, clobber=clobber)
+
+    def suspend(self, size: int | None = None) -> None:
+        self._begun.suspend(size)
+        self._go()

@@ -50,6 +50,7 @@ _QUIT: Final = "quit"
 _CLOSED: Final = "closed"
 _STOPPING: Final = "stopping"
 _DISMISSED: Final = "dismissed"
+_SUPERSEDED: Final = "superseded"
 
 _log = logging.getLogger("ftpsvc.server.connection")
 
@@ -126,6 +127,8 @@ def hold(
         reason, last = "internal", FtpsvcError("the server failed at this; it was noted in its log")
     if seat.dismissed:
         reason, last = _DISMISSED, None
+    elif session.superseded:
+        reason, last = _SUPERSEDED, None
     seat.begin_ending()
     session.end()
     _end(channel, last, politely=reason == _QUIT)

@@ -105,7 +105,7 @@ class Homes:
             elif not folder.is_dir():
                 raise NotFound(f"/{name}")
             with open_root(folder) as top:
-                used, files = recount(top)
+                used, files = recount(top, partials=False)  # the storage adopts those
             books = Books(quota, used, files)
             storage = LocalStorage(
                 folder, durability=self._durability, quota=books, max_file_size=self._max_file_size

@@ -48,10 +48,10 @@ from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.listing import describe, ls
 from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
 from ftpsvc.server.session import Rights, Session
-from ftpsvc.server.transfers import get, put, verify
+from ftpsvc.server.transfers import begin, get, put, verify
 
 FEATURES: Final = (
-    "stat", "pwd", "mkdir", "rm", "mv", "df", "verify",
+    "stat", "pwd", "mkdir", "rm", "mv", "df", "verify", "begin",
     "offset", "version", "pages", "recursive", "digests", "no-clobber",
 )  # fmt: skip
 """What the greeting announces beyond the base profile: names of ops and options."""
@@ -243,6 +243,7 @@ def df(exchange: Exchange, request: Df) -> Room:
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "put": Operation(put, writes=True),
+    "begin": Operation(begin, writes=True),
     "get": Operation(get),
     "ls": Operation(ls),
     "stat": Operation(stat),

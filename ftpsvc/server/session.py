@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ftpsvc.accounts.model import Identity
 from ftpsvc.accounts.scram import ServerLogin
 from ftpsvc.exceptions import AuthenticationFailed, FtpsvcError, PermissionDenied
 from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.namespace import Namespace, Place
+from ftpsvc.storage.base import Begun
 
 
 class Rights(enum.Enum):
@@ -19,6 +21,22 @@ class Rights(enum.Enum):
     NONE = "none"
     READ = "read"
     WRITE = "write"
+
+
+class Started(NamedTuple):
+    """An upload that was begun.
+
+    Attributes:
+        path: Where it will be.
+        upload: It.
+        size: Length of the whole file in bytes.
+        algorithm: That of its digest.
+    """
+
+    path: RemotePath
+    upload: Begun
+    size: int
+    algorithm: str
 
 
 @dataclass(slots=True)
@@ -40,6 +58,8 @@ class Session:
         identity: Who logged in; None is a guest.
         login: A log-in whose first step is done.
         refused: How many requests were refused that the audit keeps.
+        started: The upload that the last `begin` announced, until its `put` has come.
+        superseded: Whether a newer connection of the same user has taken that over, so that this one ends.
     """
 
     number: int
@@ -55,6 +75,8 @@ class Session:
     identity: Identity | None = None
     login: ServerLogin | None = None
     refused: int = 0
+    started: Started | None = None
+    superseded: bool = False
     _cleanups: list[Callable[[], None]] = field(default_factory=list)
 
     def on_end(self, cleanup: Callable[[], None]) -> None:
@@ -63,8 +85,20 @@ class Session:
 
     def end(self) -> None:
         """Gives back what the session holds. Called once, by the thread of its connection."""
+        self.let_go()
         while self._cleanups:
             self._cleanups.pop()()
+
+    def let_go(self) -> None:
+        """Gives the path of an upload back that was begun and whose `put` did not come; what is held of it stays."""
+        started, self.started = self.started, None
+        if started is not None:
+            started.upload.suspend()
+
+    @property
+    def owner(self) -> str:
+        """Whose uploads it resumes: those of the user who logged in, or of guests from the same address."""
+        return self.identity.user.name if self.identity is not None else f"@{self.address}"
 
     def check(self, *, writes: bool) -> None:
         """Refuses what this session may not do anywhere.

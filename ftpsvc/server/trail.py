@@ -95,9 +95,9 @@ def _what(session: Session, event: RequestReceived) -> dict[str, Any]:
             fields[key] = _absolute(session, text)
     if isinstance(asked, Put):
         fields["size"] = asked.size
-    elif isinstance(asked, Get) and asked.offset:
+    if isinstance(asked, Get | Put) and asked.offset:
         fields["offset"] = asked.offset
-    elif isinstance(asked, RevokeToken):
+    if isinstance(asked, RevokeToken):
         fields["token"] = asked.token or "all"
     elif isinstance(asked, IssueToken):
         fields["label"] = asked.label

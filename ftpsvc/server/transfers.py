@@ -1,21 +1,36 @@
-"""Content: `put`, `get` and `verify` (docs/protocol.md sections 5 and 6)."""
+"""Content: `begin`, `put`, `get` and `verify` (docs/protocol.md sections 5 and 6)."""
 
 from __future__ import annotations
 
 from ftpsvc import digests
-from ftpsvc.exceptions import BadOffset, Changed, DigestMismatch, InvalidRequest, TooLarge
-from ftpsvc.protocol.headers import Content, Get, Put, Stored, Verified, Verify
+from ftpsvc.exceptions import (
+    BadOffset,
+    Changed,
+    DigestMismatch,
+    InvalidRequest,
+    ProtocolError,
+    ReadFailed,
+    TooLarge,
+    TransportError,
+)
+from ftpsvc.protocol import headers
+from ftpsvc.protocol.headers import Begin, Content, Get, Put, Stored, Verified, Verify
 from ftpsvc.protocol.limits import MAX_SIZE
 from ftpsvc.server.exchange import Exchange
-from ftpsvc.storage.base import Digest
+from ftpsvc.server.namespace import Place
+from ftpsvc.server.session import Started
+from ftpsvc.storage.base import Digest, Entry, Upload
 
 
 def put(exchange: Exchange, request: Put) -> Stored:
     """Stores a file: refused before its first byte, or visible when it is answered."""
     place = exchange.session.writing(request.path)
     path = str(place.path)
+    started = exchange.session.started
+    if started is not None and started.path == place.path:
+        return _go_on(exchange, request, place, started)
     if request.offset:
-        raise BadOffset(path, request.offset, 0)
+        raise BadOffset(path, request.offset, 0, held=0)
     if request.file_size not in (None, request.size):
         raise InvalidRequest("put: file_size is not size, though it begins at 0")
     limit = exchange.limits.file_size
@@ -30,15 +45,80 @@ def put(exchange: Exchange, request: Put) -> Stored:
             modified=request.modified,
             mode=request.mode,
             clobber=request.clobber,
+            owner=exchange.session.owner,
         ) as upload,
     ):
+        digest, entry = _receive(exchange, request, path, upload)
+    return _stored(request, path, digest, entry)
+
+
+def begin(exchange: Exchange, request: Begin) -> headers.Begun:
+    """Says what is held of an upload, and takes its path until the `put` that goes on with it."""
+    session = exchange.session
+    session.let_go()
+    place = session.writing(request.path)
+    path, limit = str(place.path), exchange.limits.file_size
+    if limit is not None and request.file_size > limit:
+        raise TooLarge(path, request.file_size, limit)
+
+    def end() -> None:
+        session.superseded = True
+        exchange.channel.interrupt()
+
+    with place as storage:
+        upload = storage.begin(
+            place.inner,
+            request.file_size,
+            algorithm=request.algorithm,
+            owner=session.owner,
+            evict=end,
+            restart=request.restart,
+            clobber=request.clobber,
+            look=exchange.check,
+        )
+    session.started = Started(place.path, upload, request.file_size, request.algorithm)
+    return headers.Begun(
+        path=path, offset=upload.written, algorithm=request.algorithm, digest=upload.digest()
+    )
+
+
+def _go_on(exchange: Exchange, request: Put, place: Place, started: Started) -> Stored:
+    """Takes the rest of an upload that was begun. What has come of it stays when the client does not."""
+    path, upload = str(place.path), started.upload
+    held = upload.written
+    if request.offset != held:
+        exchange.session.let_go()
+        raise BadOffset(path, request.offset, held, held=held)
+    size = request.size if request.file_size is None and not held else request.file_size
+    if (size, request.algorithm) != (started.size, started.algorithm) or held + request.size != size:
+        exchange.session.let_go()
+        raise InvalidRequest("put: sizes and algorithm are not those that begin announced")
+    exchange.session.started = None
+    upload.describe(modified=request.modified, mode=request.mode, clobber=request.clobber)
+    with place, upload:
         try:
-            exchange.receive_content(upload.write)
-        finally:
-            exchange.about["bytes"] = upload.written
-        digest = exchange.receive_digest(path)
-        exchange.about |= {"algorithm": request.algorithm, "digest": digest}
-        entry = upload.commit(digest)
+            digest, entry = _receive(exchange, request, path, upload)
+        except (TransportError, ProtocolError):
+            upload.suspend()
+            raise
+        except ReadFailed:
+            upload.suspend(held)  # zeros may stand for what the client could not read
+            raise
+    return _stored(request, path, digest, entry)
+
+
+def _receive(exchange: Exchange, request: Put, path: str, upload: Upload) -> tuple[str, Entry]:
+    before = upload.written
+    try:
+        exchange.receive_content(upload.write)
+    finally:
+        exchange.about["bytes"] = upload.written - before
+    digest = exchange.receive_digest(path)
+    exchange.about |= {"algorithm": request.algorithm, "digest": digest}
+    return digest, upload.commit(digest)
+
+
+def _stored(request: Put, path: str, digest: str, entry: Entry) -> Stored:
     return Stored(
         path=path,
         file_size=entry.size,

@@ -13,6 +13,9 @@ In words (tests/contract runs every line of it against every backend):
 * **A digest is of what was written.** `Upload` hashes the bytes it writes; `commit` compares with what the sender
   says, before anything becomes visible, and records digest, algorithm, size and mtime with the file.
   `Entry.digest` is such a record that is still valid (size and mtime match), else None.
+* **An upload that was begun can be resumed.** What was written to an `Upload` of `begin` stays when it is suspended, or
+  when the process dies, for its owner and path, seen by nobody and counted by the quota; `begin` goes on there. One
+  writer at a time has begun to write to a path.
 * What is neither a regular file nor a directory is listed as `link` or `other` and otherwise refused: NotAFile.
   Links are never followed.
 * Errors are classes of `ftpsvc.exceptions` that carry the remote path. No other exception leaves a backend for a
@@ -24,7 +27,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -203,6 +206,32 @@ class Upload(ABC):
         self.abort()
 
 
+class Begun(Upload):
+    """An upload that can be resumed, made by `Storage.begin`. What others say of `Upload` holds, but for two things.
+
+    `written` begins with what was held, and `suspend` ends it in a third way: not visible, and not lost. Leaving it as
+    a context manager aborts it, as any other: then nothing is held any more.
+    """
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Returns the digest of what was written so far, lower-case hex."""
+
+    @abstractmethod
+    def describe(self, *, modified: int | None, mode: int | None, clobber: bool) -> None:
+        """Says what `Storage.create` is told at once; to be called before `commit`."""
+
+    @abstractmethod
+    def suspend(self, size: int | None = None) -> None:
+        """Ends the upload and keeps what was written, as far as the quota has room for it. Never raises.
+
+        What cannot be kept is dropped: `begin` says what there is. Does nothing after a commit or an abort.
+
+        Args:
+            size: Keep so many bytes at most; None is all.
+        """
+
+
 class Storage(ABC):
     """Files and directories beneath one root. All paths are seen from that root."""
 
@@ -253,6 +282,7 @@ class Storage(ABC):
         modified: int | None = None,
         mode: int | None = None,
         clobber: bool = True,
+        owner: str = "",
     ) -> Upload:
         """Starts an upload; everything that can be refused is refused here, before the first byte.
 
@@ -264,13 +294,52 @@ class Storage(ABC):
             mode: Permission bits wanted; only the executable bit for the owner is taken from it, since the rest is
                 the operator's. None is not executable.
             clobber: Whether an existing file may be replaced.
+            owner: Who it is: any text that tells users apart.
 
         Raises:
             NotFound: The directory is missing. NotADirectory, IsADirectory, NotAFile: something else is there.
             AlreadyExists: The name is taken and `clobber` is False.
             InvalidRequest: There is no such algorithm.
+            Busy: Another owner has begun an upload to this path.
             TooLarge, QuotaExceeded, NoSpace, PermissionDenied, Unavailable.
         """
+
+    @abstractmethod
+    def begin(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        owner: str,
+        evict: Callable[[], None],
+        restart: bool = False,
+        clobber: bool = True,
+        look: Callable[[], None] | None = None,
+    ) -> Begun:
+        """Starts an upload that can be resumed, or resumes one; everything that can be refused is refused here.
+
+        An older one of the same owner that is under way is ended first, and resumed.
+
+        Args:
+            path: Where the file will be. Its directory must exist.
+            size: Its exact length in bytes. What is held of a longer one is dropped.
+            algorithm: The digest to compute; another one than before will do.
+            owner: Whose it is. Nobody else sees or resumes it.
+            evict: Is called, from any thread, when a newer one of the same owner wants the path. It does not wait for
+                anything, and the upload has to be ended soon afterwards.
+            restart: Whether to drop what is held.
+            clobber: Whether an existing file may be replaced.
+            look: Is called now and then while what is held is hashed, and raises to end that.
+
+        Raises:
+            Busy: Another owner has begun an upload to this path, or the older one does not end.
+            What `create` raises. What is held stays then.
+        """
+
+    @abstractmethod
+    def expire(self, seconds: float) -> int:
+        """Drops what is held of uploads that nobody wrote to for so many seconds; returns how many those were."""
 
     @abstractmethod
     def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:

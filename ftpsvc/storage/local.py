@@ -6,13 +6,14 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from ftpsvc import digests
 from ftpsvc.confine import Directory
+from ftpsvc.digests import Hasher
 from ftpsvc.exceptions import (
     AlreadyExists,
     Changed,
@@ -28,12 +29,15 @@ from ftpsvc.exceptions import (
 )
 from ftpsvc.paths import RemotePath, twin_key
 from ftpsvc.storage import listing
-from ftpsvc.storage.base import Digest, Durability, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Begun, Digest, Durability, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.begun import LocalBegun
 from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, translated
+from ftpsvc.storage.partials import partial_name
 from ftpsvc.storage.quota import Quota, Reservation, Unlimited
 from ftpsvc.storage.records import encode
 from ftpsvc.storage.upload import LocalUpload, check_target
 from ftpsvc.storage.volume import Tally, Volume
+from ftpsvc.storage.writers import Writer
 
 _SETTLED_NS: Final = 2_000_000_000
 """How long a file must have been left alone before a digest of it is recorded: within the coarsest step of an mtime
@@ -140,21 +144,17 @@ class LocalStorage(Storage):
         modified: int | None = None,
         mode: int | None = None,
         clobber: bool = True,
+        owner: str = "",
     ) -> Upload:
         volume = self._volume
-        if path.is_root:
-            raise IsADirectory(str(path))
-        volume.check_writable(path)
-        if self._max_file_size is not None and size > self._max_file_size:
-            raise TooLarge(str(path), size, self._max_file_size)
+        self._check_upload(path, size)
         hasher = digests.new(algorithm)
+        volume.writers.check(path, owner)
         reservation: Reservation | None = None
         try:
-            with volume.enter(path.parts[:-1]) as directory:
-                _, info = volume.find(directory, path.parts[-1])
-                check_target(volume, path, info, clobber=clobber)
+            replaced = self._look_at_target(path, clobber=clobber)
             self._check_room(path, size)
-            reservation = volume.quota.reserve(path, size, None if info is None else info.st_size)
+            reservation = volume.quota.reserve(path, size, replaced)
             executable = mode is not None and mode & _OWNER_EXECUTES
             staged = volume.stage(0o777 if executable else 0o666)
         except OSError as problem:
@@ -172,6 +172,108 @@ class LocalStorage(Storage):
             staged=staged,
             reservation=reservation,
         )
+
+    def _check_upload(self, path: RemotePath, size: int) -> None:
+        if path.is_root:
+            raise IsADirectory(str(path))
+        self._volume.check_writable(path)
+        if self._max_file_size is not None and size > self._max_file_size:
+            raise TooLarge(str(path), size, self._max_file_size)
+
+    def _look_at_target(self, path: RemotePath, *, clobber: bool) -> int | None:
+        """Refuses an upload that the target stands against; returns the length of the file there, None for no file."""
+        with self._volume.enter(path.parts[:-1]) as directory:
+            _, info = self._volume.find(directory, path.parts[-1])
+            check_target(self._volume, path, info, clobber=clobber)
+        return None if info is None else info.st_size
+
+    def begin(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        owner: str,
+        evict: Callable[[], None],
+        restart: bool = False,
+        clobber: bool = True,
+        look: Callable[[], None] | None = None,
+    ) -> Begun:
+        volume = self._volume
+        self._check_upload(path, size)
+        hasher = digests.new(algorithm)
+        writer = volume.writers.take(path, owner, evict)
+        reservation: Reservation | None = None
+        try:
+            replaced = self._look_at_target(path, clobber=clobber)
+            partials = volume.partials
+            held = self._take_up(writer, hasher, -1 if restart else size, look)
+            self._check_room(path, size - held)
+            reservation = volume.quota.reserve(path, size, replaced, held)
+            return LocalBegun(
+                volume,
+                path,
+                size,
+                algorithm=algorithm,
+                hasher=hasher,
+                held=held,
+                staged=partials.open(path, owner, held),
+                reservation=reservation,
+                partials=partials,
+                writer=writer,
+            )
+        except OSError as problem:
+            if reservation is not None:
+                reservation.release()  # what was held is part of the promise by then
+                volume.partials.drop(partial_name(path, owner))
+            writer.release()
+            raise storage_error(problem, path) from problem
+        except BaseException:
+            writer.release()
+            raise
+
+    def _take_up(self, writer: Writer, hasher: Hasher, size: int, look: Callable[[], None] | None) -> int:
+        """Hashes what is held of a file of `size` bytes; what is of a longer one, or cannot be read, is dropped.
+
+        Returns:
+            How many bytes are held.
+        """
+        partials = self._volume.partials
+        name = partial_name(writer.path, writer.owner)
+        held = partials.held(name)
+        try:
+            if held and held <= size:
+                partials.hash(name, held, hasher, look)
+                return held
+        except OSError:
+            pass
+        if held:
+            self._drop(writer)
+        return 0
+
+    def _drop(self, writer: Writer) -> None:
+        """Drops what is held."""
+        partials = self._volume.partials
+        name = partial_name(writer.path, writer.owner)
+        if held := partials.held(name):
+            partials.drop(name)
+            self._volume.quota.removed(held, 1)
+
+    def expire(self, seconds: float) -> int:
+        volume = self._volume
+        gone = 0
+        with translated(RemotePath()):
+            old = [] if volume.read_only else list(volume.partials.expired(seconds))
+        for _, note in old:
+            writer = volume.writers.take_free(RemotePath.parse(note.path), note.owner)
+            if writer is None:
+                continue
+            try:
+                self._drop(writer)
+            finally:
+                writer.release()
+            gone += 1
+        return gone
 
     def _check_room(self, path: RemotePath, size: int) -> None:
         """Refuses what the disk has no room for now. One look at the disk is good for half of what was free then."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ftpsvc import digests
 from ftpsvc.digests import Bytes
@@ -24,9 +25,10 @@ from ftpsvc.exceptions import (
     PermissionDenied,
 )
 from ftpsvc.paths import RemotePath
-from ftpsvc.storage.base import Digest, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Begun, Digest, Entry, Page, Reader, Space, Storage, Upload
 from ftpsvc.storage.faults import wrong_length
 from ftpsvc.storage.quota import Quota, Reservation, Unlimited
+from ftpsvc.storage.writers import Writer, Writers
 
 _UNLIMITED: Final = Unlimited()
 _PLENTY: Final = 1 << 40
@@ -60,6 +62,13 @@ class _Folder:
         return Entry(name, "dir", modified=self.modified, mode=_EXECUTABLE, where=where)
 
 
+class _Partial(NamedTuple):
+    """What is left of an upload that broke off, and since when, by the monotonic clock."""
+
+    content: bytearray
+    since: float
+
+
 _Node: TypeAlias = "_File | _Folder"
 
 
@@ -77,6 +86,8 @@ class MemoryStorage(Storage):
         self._used = 0
         self._lock = threading.RLock()
         self._versions = itertools.count(1)
+        self._writers = Writers()
+        self._partials: dict[tuple[RemotePath, str], _Partial] = {}
         self._root = _Folder(time.time_ns())
 
     def stat(self, path: RemotePath) -> Entry:
@@ -116,18 +127,76 @@ class MemoryStorage(Storage):
         modified: int | None = None,
         mode: int | None = None,
         clobber: bool = True,
+        owner: str = "",
     ) -> Upload:
         if path.is_root:
             raise IsADirectory(str(path))
         hasher = digests.new(algorithm)
+        self._writers.check(path, owner)
         with self._lock:
-            there = self._target(path, clobber=clobber)
-            free = self._capacity - self._used
-            if size > free:
-                raise NoSpace(str(path), size, free)
-            reservation = self._quota.reserve(path, size, None if there is None else len(there.content))
-        mode = _EXECUTABLE if mode is not None and mode & 0o100 else _PLAIN
-        return _MemoryUpload(self, path, size, algorithm, hasher, modified, mode, clobber, reservation)
+            reservation = self._reserve(path, size, 0, clobber=clobber)
+        upload = _MemoryUpload(self, path, size, algorithm, hasher, reservation)
+        upload.describe(modified=modified, mode=mode, clobber=clobber)
+        return upload
+
+    def _reserve(self, path: RemotePath, size: int, held: int, *, clobber: bool) -> Reservation:
+        there = self._target(path, clobber=clobber)
+        free = self._capacity - self._used
+        if size - held > free:
+            raise NoSpace(str(path), size - held, free)
+        return self._quota.reserve(path, size, None if there is None else len(there.content), held)
+
+    def begin(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        owner: str,
+        evict: Callable[[], None],
+        restart: bool = False,
+        clobber: bool = True,
+        look: Callable[[], None] | None = None,
+    ) -> Begun:
+        if path.is_root:
+            raise IsADirectory(str(path))
+        hasher = digests.new(algorithm)
+        writer = self._writers.take(path, owner, evict)
+        try:
+            with self._lock:
+                partial = self._partials.get((path, owner))
+                if partial is not None and (restart or len(partial.content) > size):
+                    self._drop(path, owner)
+                    partial = None
+                content = partial.content if partial is not None else bytearray()
+                hasher.update(content)
+                reservation = self._reserve(path, size, len(content), clobber=clobber)
+                self._partials.pop((path, owner), None)
+        except BaseException:
+            writer.release()
+            raise
+        return _MemoryBegun(self, path, size, algorithm, hasher, reservation, content, writer)
+
+    def _drop(self, path: RemotePath, owner: str) -> None:
+        size = len(self._partials.pop((path, owner)).content)
+        self._used -= size
+        self._quota.removed(size, 1)
+
+    def _keep(self, writer: Writer, content: bytearray, reservation: Reservation) -> None:
+        """Keeps what was written, as far as the quota has room for it."""
+        with self._lock:
+            kept = reservation.keep(len(content))
+            self._used -= len(content) - kept
+            if kept:
+                self._partials[writer.path, writer.owner] = _Partial(content[:kept], time.monotonic())
+
+    def expire(self, seconds: float) -> int:
+        oldest = time.monotonic() - seconds
+        with self._lock:
+            old = [key for key, partial in self._partials.items() if partial.since < oldest]
+            for path, owner in old:
+                self._drop(path, owner)
+        return len(old)
 
     def _target(self, path: RemotePath, *, clobber: bool) -> _File | None:
         there = self._folder(path.parent).children.get(path.name)
@@ -280,23 +349,26 @@ class _MemoryUpload(Upload):
         size: int,
         algorithm: str,
         hasher: digests.Hasher,
-        modified: int | None,
-        mode: int,
-        clobber: bool,
         reservation: Reservation,
+        content: bytearray | None = None,
     ) -> None:
         self.path = path
-        self.written = 0
+        self.written = len(content) if content is not None else 0
         self._storage = storage
         self._size = size
         self._algorithm = algorithm
         self._hasher = hasher
-        self._modified = modified
-        self._mode = mode
-        self._clobber = clobber
+        self._modified: int | None = None
+        self._mode = _PLAIN
+        self._clobber = True
         self._reservation = reservation
-        self._content: bytearray | None = bytearray()
+        self._content: bytearray | None = bytearray() if content is None else content
         self._failed: FtpsvcError | None = None
+
+    def describe(self, *, modified: int | None, mode: int | None, clobber: bool) -> None:
+        self._modified = modified
+        self._mode = _EXECUTABLE if mode is not None and mode & 0o100 else _PLAIN
+        self._clobber = clobber
 
     def write(self, data: Bytes) -> None:
         if self._content is None:
@@ -342,3 +414,47 @@ class _MemoryUpload(Upload):
     def __del__(self) -> None:
         if getattr(self, "_content", None) is not None:
             self.abort()
+
+
+class _MemoryBegun(_MemoryUpload, Begun):
+    def __init__(
+        self,
+        storage: MemoryStorage,
+        path: RemotePath,
+        size: int,
+        algorithm: str,
+        hasher: digests.Hasher,
+        reservation: Reservation,
+        content: bytearray,
+        writer: Writer,
+    ) -> None:
+        super().__init__(storage, path, size, algorithm, hasher, reservation, content)
+        self._writer = writer
+
+    def digest(self) -> str:
+        return self._hasher.hexdigest()
+
+    def commit(self, digest: str | None) -> Entry:
+        try:
+            return super().commit(digest)
+        finally:
+            self._writer.release()
+
+    def suspend(self, size: int | None = None) -> None:
+        content = self._content
+        if content is None:
+            return
+        keep = len(content) if size is None else min(size, len(content))
+        if not keep:
+            self.abort()
+            return
+        self._content = None
+        if keep < len(content):
+            self._storage._take(self.path, keep - len(content))
+            del content[keep:]
+        self._storage._keep(self._writer, content, self._reservation)
+        self._writer.release()
+
+    def abort(self) -> None:
+        super().abort()
+        self._writer.release()

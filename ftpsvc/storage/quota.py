@@ -29,6 +29,18 @@ class Reservation(Protocol):
     def settle(self, size: int, displaced: int | None) -> None:
         """Charges what the commit really did: `size` bytes are new, `displaced` went (None: no file was there)."""
 
+    def keep(self, size: int) -> int:
+        """Gives the promise back, and charges a partial: what is left of the upload, to be resumed.
+
+        The file that was to be replaced is still there, so not all of it may fit.
+
+        Args:
+            size: Bytes that there are.
+
+        Returns:
+            How many of them are charged, and may stay.
+        """
+
     def release(self) -> None:
         """Gives the promise back. Does nothing after `settle` or `release`."""
 
@@ -36,15 +48,24 @@ class Reservation(Protocol):
 class Quota(Protocol):
     """The books of one volume. Thread-safe."""
 
-    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> Reservation:
+    def reserve(self, path: RemotePath, size: int, replaced: int | None, held: int = 0) -> Reservation:
         """Promises room for `size` bytes in place of `replaced` (None: a new file), in one atomic step.
 
+        Args:
+            path: Where the file will be.
+            size: Its whole length.
+            replaced: Length of the file that is there.
+            held: Bytes of it that are charged as a partial: they become part of the promise.
+
         Raises:
-            QuotaExceeded: It does not fit.
+            QuotaExceeded: It does not fit. The partial is charged as before.
         """
 
+    def adopt(self, size: int) -> int:
+        """Charges a partial that was found, as `Reservation.keep` does; returns how many bytes of it may stay."""
+
     def removed(self, size: int, files: int) -> None:
-        """Notes that `files` files of `size` bytes in all are gone."""
+        """Notes that `files` files, or partials, of `size` bytes in all are gone."""
 
     def books(self) -> tuple[int | None, int | None, int]:
         """Returns limit, used and reserved bytes; limit None is no limit, used None is not counted."""
@@ -57,6 +78,9 @@ class _Nothing:
     def settle(self, size: int, displaced: int | None) -> None:
         pass
 
+    def keep(self, size: int) -> int:
+        return size
+
     def release(self) -> None:
         pass
 
@@ -64,8 +88,11 @@ class _Nothing:
 class Unlimited:
     """The quota of a volume that has none: keeps no books."""
 
-    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> Reservation:
+    def reserve(self, path: RemotePath, size: int, replaced: int | None, held: int = 0) -> Reservation:
         return _NOTHING
+
+    def adopt(self, size: int) -> int:
+        return size
 
     def removed(self, size: int, files: int) -> None:
         pass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ftpsvc import digests
 from ftpsvc.confine import Directory, Staged
@@ -50,6 +52,7 @@ class LocalUpload(Upload):
         "_hasher",
         "_modified",
         "_reservation",
+        "_sealed",
         "_size",
         "_staged",
         "_volume",
@@ -81,6 +84,7 @@ class LocalUpload(Upload):
         self._staged: Staged | None = staged
         self._reservation = reservation
         self._failed: FtpsvcError | None = None
+        self._sealed: tuple[os.stat_result, Digest] | None = None
 
     def write(self, data: Bytes) -> None:
         staged = self._staged
@@ -102,63 +106,96 @@ class LocalUpload(Upload):
         raise problem
 
     def commit(self, digest: str | None) -> Entry:
-        staged = self._staged
-        if staged is None:
-            raise self._failed or LocalProtocolError("commit after commit or abort")
-        try:
+        self.seal(digest)
+        self.sync()
+        parts = self.path.parts[:-1]
+        # Walked anew: since the upload began, a directory on the way may have been moved or replaced.
+        with self._or_abort(), self._volume.enter(parts) as directory:
+            entry = self.publish(directory)
+            self._volume.sync_names(parts, directory)
+        return entry
+
+    def seal(self, digest: str | None) -> None:
+        """Takes the first step of a commit: checks what was written, and gives the staged file its mtime and record.
+
+        Raises:
+            As `commit`.
+        """
+        with self._or_abort():
+            staged = self._staged
+            if staged is None:
+                raise self._failed or LocalProtocolError("commit after commit or abort")
             if self.written != self._size:
                 raise wrong_length(self.path, self._size, self.written)
             actual = Digest(self._algorithm, self._hasher.hexdigest())
             if digest is not None and not digests.equal(digest, actual.value):
                 raise DigestMismatch(str(self.path), self._algorithm, digest, actual.value)
-            info = self._seal(staged, actual)
-            self._publish(staged)
+            self._prepare(staged)
+            if self._modified is not None:
+                staged.set_modified(self._modified)
+            # Asked back: the file system may keep time less finely than it was told.
+            info = staged.stat()
+            record = encode(actual, info.st_size, info.st_mtime_ns, stored=True)
+            self._volume.records.attach(staged, info, record)
+            self._sealed = info, actual
+
+    def _prepare(self, staged: Staged) -> None:
+        """Gives the staged file what it did not have from the start: nothing, here."""
+
+    def sync(self) -> None:
+        """Takes the second step: content, mtime and record become durable.
+
+        Raises:
+            As `commit`.
+        """
+        with self._or_abort():
+            if self._volume.durable and self._staged is not None:
+                self._staged.sync()
+
+    def publish(self, directory: Directory) -> Entry:
+        """Takes the third step: puts the file in place, under the path's lock. Its name is not durable yet.
+
+        Args:
+            directory: That of the path, as it is now.
+
+        Raises:
+            As `commit`.
+        """
+        volume, path = self._volume, self.path
+        with self._or_abort():
+            staged, sealed = self._staged, self._sealed
+            if staged is None or sealed is None:
+                raise self._failed or LocalProtocolError("a commit without its first steps")
+            with volume.lock(path):
+                raw, info = volume.find(directory, path.parts[-1])
+                check_target(volume, path, info, clobber=self._clobber)
+                displaced = None if info is None else info.st_size
+                # First: when it does not fit any more, the old file and its record must be as they were.
+                self._reservation.confirm(displaced)
+                if info is not None:
+                    volume.records.forget(info)
+                staged.publish(directory, raw, clobber=self._clobber)
+                self._staged = None
+                self._reservation.settle(self._size, displaced)
+            self._published()
+        info, actual = sealed
+        mode, version = stat.S_IMODE(info.st_mode), version_of(info, actual)
+        return Entry(path.parts[-1], "file", info.st_size, info.st_mtime_ns, mode, version, actual)
+
+    def _published(self) -> None:
+        """Tidies up after the file has its name: there is nothing to tidy up, here."""
+
+    @contextmanager
+    def _or_abort(self) -> Iterator[None]:
+        """Lets a step of a commit succeed, or ends the upload with what the disk says as an error of ours."""
+        try:
+            yield
         except OSError as problem:
-            raise storage_error(problem, self.path) from problem
-        finally:
             self.abort()
-        return Entry(
-            self.path.parts[-1],
-            "file",
-            info.st_size,
-            info.st_mtime_ns,
-            stat.S_IMODE(info.st_mode),
-            version_of(info, actual),
-            actual,
-        )
-
-    def _seal(self, staged: Staged, digest: Digest) -> os.stat_result:
-        """Gives the staged file its mtime and its record, and makes it durable with them."""
-        if self._modified is not None:
-            staged.set_modified(self._modified)
-        # Asked back: the file system may keep time less finely than it was told.
-        info = staged.stat()
-        volume = self._volume
-        volume.records.attach(staged, info, encode(digest, info.st_size, info.st_mtime_ns, stored=True))
-        if volume.durable:
-            staged.sync()
-        return info
-
-    def _publish(self, staged: Staged) -> None:
-        """Puts the staged file in place, under the path's lock, and makes the name durable."""
-        volume, path = self._volume, self.path
-        # Walked anew: since the upload began, a directory on the way may have been moved or replaced.
-        with volume.enter(path.parts[:-1]) as directory:
-            self._replace(staged, directory)
-            volume.sync_names(path.parts[:-1], directory)
-
-    def _replace(self, staged: Staged, directory: Directory) -> None:
-        volume, path = self._volume, self.path
-        with volume.lock(path):
-            raw, info = volume.find(directory, path.parts[-1])
-            check_target(volume, path, info, clobber=self._clobber)
-            # First: when it does not fit any more, the old file and its record must be as they were.
-            self._reservation.confirm(None if info is None else info.st_size)
-            if info is not None:
-                volume.records.forget(info)
-            staged.publish(directory, raw, clobber=self._clobber)
-            self._staged = None
-            self._reservation.settle(self._size, None if info is None else info.st_size)
+            raise storage_error(problem, self.path) from problem
+        except BaseException:
+            self.abort()
+            raise
 
     def abort(self) -> None:
         staged, self._staged = self._staged, None

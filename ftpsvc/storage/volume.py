@@ -1,7 +1,8 @@
 """One folder that is served: its open root, its hidden folder, and what several operations on it share.
 
-The hidden folder `.ftpsvc` (0700) holds `staging` for what is being written or taken away, `digests` where the file
-system has no extended attributes, and `unclean` while a server has the volume open (docs/storage.md section 1).
+The hidden folder `.ftpsvc` (0700) holds `staging` for what is being written or taken away, `partials` for uploads that
+can be resumed, `digests` where the file system has no extended attributes, and `unclean` while a server has the volume
+open (docs/storage.md section 1).
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from ftpsvc.exceptions import ConfigError, NotFound, PermissionDenied
 from ftpsvc.paths import RemotePath
 from ftpsvc.storage.faults import READ_ONLY, RESERVED
 from ftpsvc.storage.names import HIDDEN, is_hidden, other_spelling
+from ftpsvc.storage.partials import FOLDER, Partials
 from ftpsvc.storage.quota import Quota
 from ftpsvc.storage.records import AttributeRecords, NoRecords, Records, SidecarRecords, attributes_work
+from ftpsvc.storage.writers import Writers
 
 _HIDDEN: Final = HIDDEN.encode()
 _STAGING: Final = b"staging"
 _DIGESTS: Final = b"digests"
+_PARTIALS: Final = FOLDER.encode()
 _UNCLEAN: Final = b"unclean"
 _STRIPES: Final = 64
 
@@ -40,6 +44,7 @@ class Volume:
         quota: Who keeps the books.
         read_only: Whether nothing may be changed.
         records: Where digests are recorded.
+        writers: Who has begun to write to which path.
     """
 
     def __init__(self, path: Path, *, durable: bool, quota: Quota, read_only: bool) -> None:
@@ -62,6 +67,8 @@ class Volume:
         self._flux_lock = threading.Lock()
         self._hidden: Directory | None = None
         self._staging: Directory | None = None
+        self._partials: Partials | None = None
+        self.writers = Writers()
         self.records: Records = NoRecords()
         try:
             self.root: Directory = PosixRoot(path)
@@ -105,6 +112,9 @@ class Volume:
                 OSError
             ):  # one that cannot be removed harms nobody, a server that does not start does
                 self._staging.remove_tree(name, spare=self._staging)
+        made += self._hidden.make_directories([_PARTIALS], 0o700)
+        self._partials = Partials(self._hidden.directory(_PARTIALS), self._staging, durable=self.durable)
+        self._adopt(self._partials)
         if attributes_work(self._hidden, writable=True):
             self.records = AttributeRecords(writable=True)
         else:
@@ -116,6 +126,15 @@ class Volume:
             if made:
                 self._hidden.sync()
                 self.root.sync()
+
+    def _adopt(self, partials: Partials) -> None:
+        """Brings what is left of uploads to book, the newest first; what the quota has no room for goes."""
+        for name, size in partials.tidy():
+            kept = self.quota.adopt(size)
+            if not kept:
+                partials.drop(name)
+            elif kept < size:
+                partials.cut(name, kept)
 
     def _check_sync(self, path: Path) -> None:
         """Finds out now, not at the first upload, that a file system cannot sync directories."""
@@ -132,6 +151,8 @@ class Volume:
     def close(self, *, clean: bool = True) -> None:
         """Closes what is open; `clean` notes that nothing is left to be synced or removed at the next start."""
         self.records.close()
+        if self._partials is not None:
+            self._partials.close()
         if self._staging is not None:
             self._staging.close()
         if self._hidden is not None:
@@ -204,6 +225,13 @@ class Volume:
         """Makes a new file in the staging folder. Raises OSError."""
         # With its final mode from the start: nobody but the server can enter the folder.
         return self._open_staging().stage(b"%x" % next(self._numbers), mode)
+
+    @property
+    def partials(self) -> Partials:
+        """What is left of uploads that can be resumed. Raises OSError where nothing may be changed."""
+        if self._partials is None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return self._partials
 
     def take_away(self, directory: Directory, name: bytes) -> bytes:
         """Moves a tree into the staging folder in one step, out of sight, and returns its name there."""

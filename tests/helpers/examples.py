@@ -22,6 +22,9 @@ from typing import Any
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 
+BEFORE = {"notes.txt": b"one two ", "other.txt": b"some"}
+"""What comes before the payloads of the example "resume" that have an offset; the first of them a server holds."""
+
 _BLOCK = re.compile(r"^```wire(?: +([\w -]+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"([CS])  ((?:[0-9a-f]{2} )*[0-9a-f]{2}) *(?:\| .*)?")
 _HEX_WIDTH = 16 * 3 - 1

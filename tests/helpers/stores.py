@@ -90,14 +90,24 @@ class Ledger:
         self.reserved = 0
         self._lock = threading.Lock()
 
-    def reserve(self, path: RemotePath, size: int, replaced: int | None) -> "_Promise":
+    def reserve(self, path: RemotePath, size: int, replaced: int | None, held: int = 0) -> "_Promise":
         """Promises room, or refuses."""
         needed = max(0, size - (replaced or 0))
         with self._lock:
-            if self.used + self.reserved + needed > self.limit:
-                raise QuotaExceeded(str(path), needed, self.used + self.reserved, self.limit)
+            if self.used + self.reserved + needed - held > self.limit:
+                raise QuotaExceeded(str(path), needed - held, self.used + self.reserved, self.limit)
             self.reserved += needed
+            self.used -= held
+            self.files -= held > 0
         return _Promise(self, needed)
+
+    def adopt(self, size: int) -> int:
+        """Charges a partial, as far as it fits."""
+        with self._lock:
+            fits = min(size, max(0, self.limit - self.used - self.reserved))
+            self.used += fits
+            self.files += fits > 0
+        return fits
 
     def removed(self, size: int, files: int) -> None:
         """Takes off what went."""
@@ -131,6 +141,10 @@ class _Promise:
         assert self._open, "a promise is settled once"
         self._open = False
         self._ledger.close_promise(self._promised, size - (displaced or 0), int(displaced is None))
+
+    def keep(self, size: int) -> int:
+        self.release()
+        return self._ledger.adopt(size)
 
     def release(self) -> None:
         if self._open:

@@ -5,7 +5,8 @@ from pathlib import Path
 from ftpsvc.accounts.model import Role
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Credentials, Kind, new_token, token_text
-from ftpsvc.scram import derive
+from ftpsvc.scram import ClientLogin, derive
+from tests.helpers.raw_peer import RawPeer
 
 
 def add_user(
@@ -18,3 +19,12 @@ def add_user(
         secret = new_token()
         token = accounts.issue_token(user, "test", derive(secret, Kind.TOKEN))
     return Credentials.token(name, token_text(token.id, secret))
+
+
+def log_in(peer: RawPeer, credentials: Credentials) -> RawPeer:
+    """Logs a raw connection without TLS in, and returns it."""
+    login = ClientLogin(credentials.name, credentials.secret)
+    first = peer.ask("auth", mechanism=login.mechanism, data=login.first())
+    last = peer.ask("auth", data=login.answer(first["data"]))
+    login.finish(last["data"])
+    return peer

@@ -19,7 +19,7 @@ from ftpsvc.protocol.connection import (
 from ftpsvc.protocol.headers import REQUESTS, EntryLine, Request
 from ftpsvc.protocol.state import Role
 from ftpsvc.protocol.strictjson import decode_object
-from tests.helpers.examples import Example, Message, again, load
+from tests.helpers.examples import BEFORE, Example, Message, again, load
 from tests.helpers.wire import Outcome, drive, same, ways
 
 EXAMPLES = load()
@@ -44,7 +44,8 @@ def test_the_digests_of_an_example_are_right(example: Example) -> None:
     payload, wrong = b"", 0
     for message in example.messages:
         if message.payload:
-            payload = message.payload
+            payload = BEFORE[message.header["path"]] if message.header.get("offset") else b""
+            payload += message.payload
         elif message.header.get("size") == 0:
             payload = b""
         digest = message.header.get("digest")

@@ -1,4 +1,4 @@
-"""The headers of what moves or reads content: `put`, `get`, `verify`, and the trailer.
+"""The headers of what moves or reads content: `begin`, `put`, `get`, `verify`, and the trailer.
 
 Source: docs/protocol.md sections 5 and 6.
 """
@@ -44,8 +44,32 @@ class Put(Request):
     file_size: Size | None = None
     algorithm: Algorithm
     offset: Size = 0
+    """Where in the file the payload begins: what `begin` was answered with."""
     modified: Time | None = None
     mode: Mode | None = None
+    clobber: bool = True
+
+
+class Begun(Located):
+    """The answer to `begin`: what the server holds already."""
+
+    offset: Size
+    algorithm: Algorithm
+    digest: HexDigest
+    """Of the first `offset` bytes."""
+
+
+class Begin(Request):
+    """Announces an upload that can be resumed, before a byte of it is sent (docs/protocol.md section 5.6)."""
+
+    answer = Begun
+
+    op: Literal["begin"] = "begin"
+    path: str
+    file_size: Size
+    algorithm: Algorithm
+    restart: bool = False
+    """Drop what is held: it is of another file."""
     clobber: bool = True
 
 
