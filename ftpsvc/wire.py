@@ -9,11 +9,14 @@ import contextlib
 import os
 import select
 import socket
+import sys
 
 from ftpsvc.deadline import Deadline
 from ftpsvc.exceptions import ConnectionLost, TransferTimeout
 
 _SCRATCH_BYTES = 64 * 1024
+_SLICE = 0.5 if sys.platform == "win32" else None
+"""Seconds that one call may wait. Windows does not wake a waiting call for Ctrl-C: Python acts on it in between."""
 
 
 class Wire:
@@ -27,8 +30,13 @@ class Wire:
         can_send_file: Whether `send_file` can be used: the kernel can, and nothing encrypts in between.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Takes over a connected socket, whose time-out it sets from now on."""
+    def __init__(self, sock: socket.socket, *, slice_seconds: float | None = _SLICE) -> None:
+        """Takes over a connected socket.
+
+        Args:
+            sock: The socket; its time-out is set by the wire from now on.
+            slice_seconds: How long one call of the system may wait, so that an interrupt is noticed; None is for ever.
+        """
         self.encrypted = type(sock) is not socket.socket
         self.sent = 0
         self.received = 0
@@ -36,6 +44,7 @@ class Wire:
         self.can_send_file = hasattr(os, "sendfile") and not self.encrypted
         self._socket = sock
         self._timeout: float | None = -1.0
+        self._slice = slice_seconds
         self._deaf = False
         self._closed = False
 
@@ -48,19 +57,21 @@ class Wire:
             TransferTimeout: Nothing came in time.
             ConnectionLost: The connection broke.
         """
-        left = deadline.remaining()
-        if self._deaf and self.encrypted:
-            # OpenSSL takes an end without close_notify for an attack, and would send nothing more: not even a goodbye.
-            return 0
-        try:
-            self._set_timeout(left)
-            count = self._socket.recv_into(view)
-        except TimeoutError:
-            raise deadline.expired() from None
-        except OSError as error:
-            raise ConnectionLost(reason(error)) from None
-        self.received += count
-        return count
+        while True:
+            left = deadline.remaining()
+            if self._deaf and self.encrypted:
+                # OpenSSL takes an end without close_notify for an attack, and would send nothing more: not even a
+                # goodbye.
+                return 0
+            try:
+                self._set_timeout(self._sliced(left))
+                count = self._socket.recv_into(view)
+            except TimeoutError:
+                continue  # a slice is over, or all of it, which the deadline says
+            except OSError as error:
+                raise ConnectionLost(reason(error)) from None
+            self.received += count
+            return count
 
     def receive_ready(self, view: memoryview, deadline: Deadline) -> int | None:
         """Returns what `readable` promised: how many bytes came, 0 for the peer's end; None where nothing came of it.
@@ -86,7 +97,7 @@ class Wire:
 
     def readable(self, seconds: float | None) -> bool:
         """Returns whether there is something to receive, after waiting for it; None waits for ever."""
-        return self.pending() or _ready(self._socket, read=True, write=False, seconds=seconds)[0]
+        return self.pending() or self._ready(read=True, write=False, seconds=seconds)[0]
 
     def pending(self) -> bool:
         """Returns whether TLS holds bytes that no poll can see."""
@@ -94,7 +105,25 @@ class Wire:
 
     def ready(self, *, read: bool, seconds: float) -> tuple[bool, bool]:
         """Returns whether it can be read from, if that is asked, and written to, after waiting for one of them."""
-        return _ready(self._socket, read=read, write=True, seconds=seconds)
+        return self._ready(read=read, write=True, seconds=seconds)
+
+    def _ready(self, *, read: bool, write: bool, seconds: float | None) -> tuple[bool, bool]:
+        deadline = Deadline(seconds, "")
+        while True:
+            part = self._sliced(seconds)
+            found = _ready(self._socket, read=read, write=write, seconds=part)
+            if any(found) or part == seconds:
+                return found
+            try:
+                seconds = deadline.remaining()
+            except TransferTimeout:
+                return found
+
+    def _sliced(self, seconds: float | None) -> float | None:
+        """Returns how long one call may wait of a wait of so many seconds."""
+        if self._slice is None:
+            return seconds
+        return self._slice if seconds is None else min(seconds, self._slice)
 
     # ------------------------------------------------------------ sending
 
@@ -105,13 +134,19 @@ class Wire:
             TransferTimeout: The peer took nothing for so many seconds.
             ConnectionLost: The connection broke.
         """
-        try:
-            self._set_timeout(seconds)
-            done = self._socket.send(view)
-        except OSError as error:
-            raise self._failed(error, seconds) from None
-        self.sent += done
-        return done
+        deadline = Deadline(seconds, "")
+        while True:
+            try:
+                self._set_timeout(self._sliced(deadline.remaining()))
+                done = self._socket.send(view)
+            except TransferTimeout:
+                raise self.refused(seconds) from None
+            except TimeoutError:
+                continue  # a slice is over, or all of it, which the deadline says
+            except OSError as error:
+                raise self._failed(error) from None
+            self.sent += done
+            return done
 
     def send_all(self, view: memoryview, seconds: float) -> None:
         """Sends all of `view`.
@@ -120,11 +155,17 @@ class Wire:
             TransferTimeout: The peer did not take it within so many seconds.
             ConnectionLost: The connection broke.
         """
+        if self._slice is not None:  # sendall does not say how far it came when a slice was over
+            while view:
+                view = view[self.send(view, seconds) :]
+            return
         try:
             self._set_timeout(seconds)
             self._socket.sendall(view)
+        except TimeoutError:
+            raise self.refused(seconds) from None
         except OSError as error:
-            raise self._failed(error, seconds) from None
+            raise self._failed(error) from None
         self.sent += len(view)
 
     def send_ready(self, view: memoryview, seconds: float) -> int:
@@ -145,7 +186,7 @@ class Wire:
         except (SSLWantReadError, SSLWantWriteError):
             return 0
         except OSError as error:
-            raise self._failed(error, seconds) from None
+            raise self._failed(error) from None
         self.sent += done
         return done
 
@@ -176,9 +217,7 @@ class Wire:
         self.send_failed = True
         return TransferTimeout("the peer to take data", seconds)
 
-    def _failed(self, error: OSError, seconds: float) -> TransferTimeout | ConnectionLost:
-        if isinstance(error, TimeoutError):
-            return self.refused(seconds)
+    def _failed(self, error: OSError) -> ConnectionLost:
         self.send_failed = True
         return ConnectionLost(reason(error))
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ftpsvc.addresses import Address
+from ftpsvc.addresses import TLS, Address
 from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import (
     AuthenticationFailed,
@@ -51,6 +51,8 @@ Answer = Callable[[ResponseReceived], None]
 Answered = TypeVar("Answered", bound=Response)
 
 _HEADER_SECONDS = 30.0
+_GOODBYE_SECONDS = 3.0
+"""What a server has to answer `quit`: nothing depends on it any more."""
 _THROTTLED_SECONDS = 30.0
 """What a server may make a log-in wait after failed ones."""
 
@@ -127,6 +129,10 @@ class Link:
         except RemoteProtocolError as error:
             self.close()
             raise ConnectFailed(str(address), f"no ftpsvc server answers there ({error})") from None
+        except TransferTimeout as error:
+            self.close()
+            error.hint = _why_silent(address)
+            raise
         except BaseException:
             self.close()
             raise
@@ -324,9 +330,10 @@ class Link:
         return self._closed
 
     def quit(self) -> None:
-        """Says goodbye if that is possible, and closes."""
+        """Says goodbye if that is possible, waits a moment for the answer, and closes."""
         try:
             if self.usable:
+                self.timeout = min(self.timeout, _GOODBYE_SECONDS)
                 self.call(Quit(), Response)
         except (FtpsvcError, OSError):
             pass  # the goodbye is a courtesy
@@ -355,6 +362,13 @@ def accepted(event: ResponseReceived, kind: type[Answered]) -> Answered:
     if not isinstance(event.response, kind):
         raise LocalProtocolError(f"{kind.__name__} is not the answer to {event.request.op}")
     return event.response
+
+
+def _why_silent(address: Address) -> str:
+    """Returns what may be wrong with a server that was connected to and does not greet."""
+    if address.is_tls or address.path is not None:
+        return "is it an ftpsvc server? one greets at once; this one may be stuck, or too busy to answer"
+    return f"is it an ftpsvc server, and one without TLS? try {Address(TLS, address.host, address.port)}"
 
 
 def _leaves_this_machine(sock: socket.socket) -> bool:

@@ -43,7 +43,9 @@ def secure(sock: socket.socket, address: Address, timeout: float) -> tuple[ssl.S
             raise ConnectFailed(str(address), "the server showed no certificate")
     except TimeoutError:
         tls.close()
-        raise TransferTimeout("a TLS handshake", timeout) from None
+        silent = TransferTimeout("a TLS handshake", timeout)
+        silent.hint = "is it an ftpsvc server with TLS, and is the address right?"
+        raise silent from None
     except OSError as error:
         tls.close()
         raise _failed(address, error) from None

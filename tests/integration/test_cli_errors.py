@@ -41,7 +41,10 @@ def silent() -> Iterator[str]:
 def test_a_server_that_says_nothing_is_given_up(cli: Cli, silent: str) -> None:
     done = cli("ls", "--server", silent, "--timeout", "0.2")
     assert (done.code, done.out) == (9, "")
-    assert done.err == "ftpsvc: timed out after 0.2 s waiting for the greeting\n"
+    assert done.err == (
+        "ftpsvc: timed out after 0.2 s waiting for the greeting\n"
+        f"hint: is it an ftpsvc server, and one without TLS? try {silent.replace('+tcp', '')}\n"
+    )
 
 
 @pytest.mark.parametrize(

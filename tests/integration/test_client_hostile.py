@@ -396,3 +396,15 @@ def test_c21_algorithm_names_from_a_server_cannot_drive_the_terminal() -> None:
     with raw_server({}, algorithms=["\x1b]0;owned\x07"]) as (url, _), pytest.raises(ConfigError) as caught:
         connect(url)
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_goodbye_that_is_not_answered_does_not_hold_the_client_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for anything else is far longer than this test may take."""
+    monkeypatch.setattr("ftpsvc_client.link._GOODBYE_SECONDS", 0.1)
+
+    def is_silent(server: RawServer, request: Header, conn: socket.socket) -> bool:
+        return request["op"] == "quit"
+
+    with raw_server(misbehave=is_silent) as (url, server):
+        connect(url, timeout=100_000).close()
+    assert server.seen == [{"op": "quit"}]
