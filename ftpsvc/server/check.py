@@ -10,7 +10,7 @@ import enum
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from ftpsvc.paths import MAX_DEPTH, MAX_PATH_BYTES
 from ftpsvc.server.homes import USERS
 from ftpsvc.server.volumes import HANDOUTS, PUBLIC
 from ftpsvc.storage.names import HIDDEN, show
+from ftpsvc.storage.partials import FOLDER, NOTE, Partials
 from ftpsvc.storage.records import ATTRIBUTE, Record
-from ftpsvc.text import count, format_size
+from ftpsvc.text import count, format_size, printable
 
 _HIDDEN: Final = HIDDEN.encode()
 _STAGING: Final = b"staging"
@@ -202,12 +203,40 @@ class _Check:
             pass
         else:
             self._read_sides(self._side_folder)
+        with suppress(FileNotFoundError):
+            self._look_at_partials(held.enter_context(hidden.directory(FOLDER.encode())))
         try:
             staging = held.enter_context(hidden.directory(_STAGING))
         except FileNotFoundError:
             return
         if not report.in_use:  # else it is what is under way
             self._look_at_staging(staging)
+
+    def _look_at_partials(self, folder: Directory) -> None:
+        """Counts what is held of uploads that broke off, as the quota does, and finds what cannot be resumed."""
+        report = self._report
+        partials = Partials(folder, None, durable=False)
+        with folder.scan() as entries:
+            names = sorted(os.fsencode(entry.name) for entry in entries)
+        for name in names:
+            shown = f"{HIDDEN}/{FOLDER}/{show(folder, os.fsdecode(name)).text}"
+            note = partials.note(name.removesuffix(NOTE))
+            if note is not None and name.removesuffix(NOTE) in names:
+                if name.endswith(NOTE):
+                    continue
+                size = folder.lstat(name).st_size
+                report.files += size > 0
+                report.size += size
+                report.add(
+                    "partial", shown, Level.NOTE,
+                    f"{format_size(size)} of an upload to {printable(note.path)} that can be resumed",
+                )  # fmt: skip
+            elif not report.in_use:
+                if self._repair:
+                    partials.drop(name)
+                report.add(
+                    "leftover", shown, Level.FAULT, "left by a server that was killed", repaired=self._repair
+                )
 
     def _look_at_staging(self, staging: Directory) -> None:
         with staging.scan() as entries:

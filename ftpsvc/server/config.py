@@ -206,6 +206,12 @@ class Timeouts(_Section):
     )
     stall: float = _setting(60.0, "seconds", "without one byte of progress in a transfer", gt=0)
     idle: float = _setting(600.0, "seconds", "between two requests: a person at a prompt thinks", gt=0)
+    partial: float = _setting(
+        7 * 86400.0,
+        "seconds",
+        "that an upload which broke off can be resumed; then what is held of it goes",
+        ge=0,
+    )
     grace: float = _setting(10.0, "seconds", "that running transfers get when the server stops", ge=0)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
@@ -24,6 +24,7 @@ from ftpsvc.server.homes import Homes
 from ftpsvc.server.login import Logins
 from ftpsvc.server.registry import Registry
 from ftpsvc.server.shares import Bandwidth
+from ftpsvc.server.sweeper import Sweeper
 from ftpsvc.server.tls import Certificates
 from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
@@ -54,6 +55,7 @@ class Daemon:
         self.has_users = False
         self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
+        self._swept: list[Callable[[float], int]] = []
         self._cut = 0
 
     @property
@@ -88,6 +90,7 @@ class Daemon:
                 listener.stop()
             self._close_all()
             raise
+        self._opened.callback(Sweeper(settings.timeouts.partial, self._swept).stop)
         # All are bound before the first accepts: a daemon that cannot have one of its addresses serves nobody.
         for listener in self._listeners:
             listener.start(context, self.certificates)
@@ -113,6 +116,7 @@ class Daemon:
         storage = volumes.open_for_guests(settings)
         if storage is not None:
             self._opened.callback(storage.close)
+            self._swept.append(storage.expire)
         logins = self._open_accounts()
         if any(address.is_tls for address in settings.addresses):
             self.certificates = Certificates(settings.root, settings.tls.certificate, settings.tls.key)
@@ -183,6 +187,7 @@ class Daemon:
         self._opened.callback(homes.close)
         handouts = LocalStorage(settings.root / volumes.HANDOUTS, durability=settings.durability)
         self._opened.callback(handouts.close)
+        self._swept += [homes.expire, handouts.expire]
         return Logins(accounts, homes, handouts, plain=settings.plain_login)
 
     def _close_all(self) -> None:

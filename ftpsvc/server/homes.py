@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from ftpsvc.confine import open_root
 from ftpsvc.exceptions import ConfigError, NotFound, Unavailable
 from ftpsvc.storage.base import Durability, Storage
 from ftpsvc.storage.local import LocalStorage
+from ftpsvc.storage.partials import sweep
 
 USERS: Final = "users"
 
@@ -91,6 +92,20 @@ class Homes:
     def exists(self, name: str) -> bool:
         """Returns whether a user has a home already."""
         return (self._folder / check_user_name(name)).is_dir()
+
+    def expire(self, seconds: float) -> int:
+        """Drops what is held in any home of uploads that nobody wrote to for so long; returns how many those were."""
+        gone = 0
+        names: list[str] = []
+        with suppress(OSError), open_root(self._folder) as top, top.scan() as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for name in names:
+            with self._lock:  # for one home at a time: whoever logs in meanwhile waits for no more than that
+                home = self._homes.get(name)
+                gone += (
+                    home.storage.expire(seconds) if home is not None else sweep(self._folder / name, seconds)
+                )
+        return gone
 
     def close(self) -> None:
         """Closes all homes. Nobody may be in one."""

@@ -11,6 +11,7 @@ import pytest
 from ftpsvc.accounts.model import Role
 from ftpsvc.accounts.quota import recount
 from ftpsvc.confine import open_root
+from ftpsvc.server.check import Level, check
 from tests.helpers.daemon import server
 from tests.helpers.embedded import embedded
 from tests.helpers.embedded import where as address
@@ -250,3 +251,44 @@ def test_c42_partials_count_against_the_quota_also_after_kill_9(tmp_path: Path) 
 def test_begin_needs_the_right_to_write(tmp_path: Path) -> None:
     with embedded(tmp_path / "root", guest="read") as daemon, RawPeer(address(daemon)) as peer:
         assert begin(peer)["code"] == "permission-denied"
+
+
+def test_what_nobody_comes_back_for_goes(tmp_path: Path) -> None:
+    """At a start, in homes that nobody has opened as well, and later by itself."""
+    root = tmp_path / "root"
+    alice = add_user(root, "alice")
+    with embedded(root) as daemon:
+        break_off(address(daemon), MIB)
+        with RawPeer(address(daemon)) as peer:
+            begin(log_in(peer, alice))
+            peer.send(head(0) + CONTENT[:MIB])
+            peer.half_close()
+            assert peer.at_end()
+    folders = [root / "public", root / "users" / "alice"]
+    assert [len(partials(folder)) for folder in folders] == [1, 1]
+    with embedded(root, timeouts={"partial": 0}) as daemon:
+        wait_until_gone(folders)
+        break_off(address(daemon), MIB)
+        wait_until_gone(folders)
+
+
+def wait_until_gone(folders: list[Path]) -> None:
+    for _ in range(6000):
+        if not any(partials(folder) for folder in folders):
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("nothing expires")
+
+
+def test_a_check_counts_what_is_held(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with embedded(root) as daemon:
+        break_off(address(daemon), MIB)
+    (report,) = [each for each in check(root, None) if each.volume == "public"]
+    assert (report.size, report.files) == (MIB, 1)
+    assert [(one.kind, one.level) for one in report.findings] == [("partial", Level.NOTE)]
+    (partial,) = partials(root / "public")
+    partial.with_suffix(".json").unlink()
+    (report,) = [each for each in check(root, None, repair=True) if each.volume == "public"]
+    assert [(one.kind, one.repaired) for one in report.findings] == [("leftover", True)]
+    assert partials(root / "public") == []
