@@ -17,24 +17,30 @@ if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
     from ftpsvc_client.client import Client, connect
     from ftpsvc_client.results import (
+        Action,
         Identity,
         Problem,
         RemoteEntry,
         Space,
+        SyncReport,
         Transfer,
         TreeReport,
         Verification,
     )
+    from ftpsvc_client.retries import Retry
     from ftpsvc_client.watching import Progress
 
 __all__ = [
+    "Action",
     "Client",
     "Credentials",
     "Identity",
     "Problem",
     "Progress",
     "RemoteEntry",
+    "Retry",
     "Space",
+    "SyncReport",
     "Transfer",
     "TreeReport",
     "Verification",
@@ -45,6 +51,7 @@ _HOMES = {
     "Client": "ftpsvc_client.client",
     "Credentials": "ftpsvc.credentials",
     "Progress": "ftpsvc_client.watching",
+    "Retry": "ftpsvc_client.retries",
     "connect": "ftpsvc_client.client",
 }
 

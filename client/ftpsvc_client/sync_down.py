@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ftpsvc.confine import Directory
-from ftpsvc.exceptions import FtpsvcError, InvalidPath, IsADirectory, NotAFile
+from ftpsvc.exceptions import FtpsvcError, InvalidPath, IsADirectory, NotADirectory, NotAFile
 from ftpsvc.paths import check_name, twin_key
 from ftpsvc_client import parts
 from ftpsvc_client.compare import same_mode, same_time
@@ -66,7 +66,7 @@ class Download:
                 entry.kind == "file",
             ):
                 if not self.replace:
-                    raise IsADirectory(path) if stat.S_ISDIR(here.st_mode) else NotAFile(path)
+                    raise _in_the_way(entry, here, path)
                 self._remove(names)
                 here = None
             if entry.kind == "dir":
@@ -182,11 +182,17 @@ class Download:
                 os.close(descriptor)
 
 
+def _in_the_way(entry: RemoteEntry, here: os.stat_result, path: str) -> FtpsvcError:
+    if entry.kind == "dir":
+        return NotADirectory(path)
+    return IsADirectory(path) if stat.S_ISDIR(here.st_mode) else NotAFile(path)
+
+
 def _normal(name: str) -> str:
     """Returns a local name as the server would call it; one that it could not have stays as it is."""
     try:
         return check_name(name)
-    except (InvalidPath, FtpsvcError):
+    except InvalidPath:
         return name
 
 

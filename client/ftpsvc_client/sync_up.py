@@ -111,7 +111,7 @@ class Upload:
                 while parent and parent not in kept:
                     kept.add(parent)
                     parent = parent.rpartition("/")[0]
-            elif path not in self.seen and entry.note is None:
+            elif path not in self.seen:
                 extra.append(path)
         gone: set[str] = set()
         for path in extra:

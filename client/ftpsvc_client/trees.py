@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from ftpsvc.exceptions import FtpsvcError, InvalidRequest, NotADirectory, NotFound
+from ftpsvc.paths import is_addressable
 from ftpsvc_client import listing
 from ftpsvc_client.conversation import Conversation
 from ftpsvc_client.link import Link
@@ -202,7 +203,9 @@ class TreeCalls(Conversation):
                 return {}, False
             while not pages.done:
                 for entry in self._again(pages.next_page):
-                    there[entry.path] = entry
+                    # A name that is none could lead out of the target.
+                    if entry.note is None and all(map(is_addressable, entry.path.split("/"))):
+                        there[entry.path] = entry
         except (NotFound, NotADirectory):
             return {}, False
         return there, True

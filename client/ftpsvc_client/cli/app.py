@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from ftpsvc_client.client import Client
     from ftpsvc_client.progress import Watch
     from ftpsvc_client.results import RemoteEntry
+    from ftpsvc_client.retries import Retry
 
 SERVER_VARIABLE = "FTPSVC_SERVER"
 DEFAULT_TIMEOUT = 60.0
+DEFAULT_RETRIES = 5
+"""With the pauses in between a quarter of a minute: Wi-Fi that comes back, a server that restarts."""
 COMPLETION_SECONDS_VARIABLE = "FTPSVC_COMPLETION_TIMEOUT"
 _COMPLETION_TIMEOUT = 2.0
 COMPLETION_NAMES = 5000
@@ -66,6 +69,7 @@ class Session:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.target: Target | None = None
+        self.watch: Watch | None = None
 
     def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -88,6 +92,7 @@ class App:
         out: Who prints.
         server: `--server`: a URL, a profile's name, or None for what the environment or the default profile says.
         timeout: Seconds without progress after which anything is given up.
+        retries: How often in a row something is tried again after an error that passes.
         algorithm: Digest algorithm asked for, or None for the server's choice.
         allow_plain: Whether a password may cross a plain connection to another machine.
         asks: Whether a person may be asked about a server that was never seen.
@@ -104,6 +109,7 @@ class App:
         self.timeout = DEFAULT_TIMEOUT
         self.algorithm: str | None = None
         self.allow_plain = False
+        self.retries = DEFAULT_RETRIES
         self.asks = True
         self.in_shell = False
         self.hints: Hints = {}
@@ -169,7 +175,7 @@ class App:
         self.out.detail(f"connecting to {self.target.server}")
         client = dial(
             self.target, timeout=self.timeout, algorithm=self.algorithm, directory=directory, ask=self.asks,
-            allow_plain=self.allow_plain,
+            allow_plain=self.allow_plain, retries=self.retries, told=self._told,
         )  # fmt: skip
         self.session.client = client
         # Off while things are loaded (`main`). What was loaded is never garbage, what a shell or a tree makes may be.
@@ -179,6 +185,13 @@ class App:
             self.out.detail(f"the server says: {client.greeting.banner}")
         self.out.detail(f"connected, digests by {client.algorithm}")
         return client
+
+    def _told(self, retry: Retry) -> None:
+        if self.session.watch is not None:
+            self.session.watch.close()  # its line is needed; the bars come back
+        self.out.note(
+            f"{retry.error}; trying again in {retry.seconds:.1f} s ({retry.number} of {retry.most})"
+        )
 
     def names_in(self, directory: str) -> list[RemoteEntry]:
         """Returns what is in a directory of the server, for completion: quickly, and not more than anybody reads.
@@ -190,6 +203,7 @@ class App:
             return self.lister(directory)
         self.timeout = min(self.timeout, completion_timeout())
         self.asks = False
+        self.retries = 0
         return [*itertools.islice(self.client().iter_list(directory), COMPLETION_NAMES)]
 
     # ------------------------------------------------------------ what commands do
@@ -205,6 +219,7 @@ class App:
 
         watch = Watch(verb=verb, names=names, show=not self.out.quiet)
         self.account = watch.account
+        self.session.watch = watch
         return watch
 
     def each(self, items: Sequence[_Item], act: Callable[[_Item], Any]) -> None:

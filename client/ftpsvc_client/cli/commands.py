@@ -11,6 +11,7 @@ from ftpsvc_client.cli.params import common_options, json_option
 _COMMANDS = {
     "put": "transfers",
     "get": "transfers",
+    "sync": "sync",
     "ls": "ls",
     "cd": "names",
     "pwd": "names",
@@ -29,7 +30,22 @@ _COMMANDS = {
     "completion": "completion",
 }
 
-IN_SHELL = ("put", "get", "ls", "cd", "pwd", "mkdir", "rm", "mv", "stat", "df", "verify", "whoami", "passwd")
+IN_SHELL = (
+    "put",
+    "get",
+    "sync",
+    "ls",
+    "cd",
+    "pwd",
+    "mkdir",
+    "rm",
+    "mv",
+    "stat",
+    "df",
+    "verify",
+    "whoami",
+    "passwd",
+)
 """The commands that the shell has in common with the command line."""
 
 

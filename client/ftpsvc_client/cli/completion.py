@@ -220,6 +220,18 @@ def _offered(entry: RemoteEntry, prefix: str) -> bool:
     return entry.path.startswith(prefix) and (bool(prefix) or not entry.path.startswith("."))
 
 
+def side_names(app: App | None, incomplete: str) -> list[CompletionItem[str]]:
+    """Returns the names that a side of `sync` may become: on the server behind a colon, else here."""
+    profile, colon, path = incomplete.partition(":")
+    if not colon or "/" in profile or os.sep in profile or (os.name == "nt" and len(profile) == 1):
+        return local_names(app, incomplete)
+    if app is None:
+        return []
+    if profile and not app.in_shell:
+        app.server = profile
+    return [CompletionItem(f"{profile}:{found.value}") for found in remote_names(app, path)]
+
+
 def local_names(app: App | None, incomplete: str) -> list[CompletionItem[str]]:
     """Returns the local names that a word may become at our own prompt; other shells know that better themselves."""
     if app is None or not app.in_shell:

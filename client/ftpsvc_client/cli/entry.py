@@ -25,6 +25,7 @@ from ftpsvc_client.profiles import Target
 if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
     from ftpsvc_client.client import Client
+    from ftpsvc_client.retries import Told
     from ftpsvc_client.trust import Trust
 
 USER_VARIABLE = "FTPSVC_USER"
@@ -109,6 +110,8 @@ def dial(
     directory: str | None = None,
     ask: bool = False,
     allow_plain: bool = False,
+    retries: int = 0,
+    told: Told | None = None,
 ) -> Client:
     """Connects and logs in.
 
@@ -119,6 +122,8 @@ def dial(
         directory: Where to start; None is the root.
         ask: Whether a person may be asked about a server that was never seen.
         allow_plain: Whether a password may cross a plain connection to another machine.
+        retries: How often in a row something is tried again after an error that passes.
+        told: Is told before each such try.
 
     Raises:
         FtpsvcError: The server cannot be reached, is not believed, or refuses; with a hint for the command line.
@@ -132,7 +137,7 @@ def dial(
     def attempt(trust: Trust | None) -> Client:
         return connect(
             address, credentials=credentials, trust=trust, timeout=timeout, algorithm=algorithm, directory=directory,
-            allow_plain=allow_plain,
+            allow_plain=allow_plain, retries=retries, told=told,
         )  # fmt: skip
 
     try:

@@ -58,6 +58,24 @@ class LocalPath(_TextType):
         return local_names(ctx.find_object(App), incomplete)
 
 
+class SyncSide(_TextType):
+    """A local directory, or one on the server, with a colon before its path."""
+
+    name = "directory"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Returns the argument as the system gave it."""
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """Returns the names on that side that it may become."""
+        from ftpsvc_client.cli.completion import side_names
+
+        return side_names(ctx.find_object(App), incomplete)
+
+
 class ProfileName(_TextType):
     """The name of a saved server, or what else names a server."""
 
@@ -131,6 +149,26 @@ def json_option(function: _Function) -> _Function:
     return _JSON(function)
 
 
+def connections_option(function: _Function) -> _Function:
+    """Adds `-j`, for commands that move trees."""
+    return _CONNECTIONS(function)
+
+
+def links_option(function: _Function) -> _Function:
+    """Adds `--links`, for commands that send trees."""
+    return _LINKS(function)
+
+
+_CONNECTIONS = click.option(
+    "-j", "--connections", type=click.IntRange(1, 64), default=1, metavar="N",
+    help="Use so many connections for a tree (1).",
+)  # fmt: skip
+
+_LINKS = click.option(
+    "--links", type=click.Choice(["skip", "copy"]), default="skip",
+    help="Leave symbolic links out (skip), or send what they lead to (copy).",
+)  # fmt: skip
+
 _JSON = click.option(
     "--json", is_flag=True, expose_value=False, callback=_set_output,
     help="Print data as JSON Lines.",
@@ -144,6 +182,10 @@ _COMMON = (
     click.option(
         "--timeout", type=click.FloatRange(min=0, min_open=True, max=86400), metavar="SECONDS", expose_value=False,
         callback=_set_app, help="Give up after so long without progress (60).",
+    ),
+    click.option(
+        "--retries", type=click.IntRange(0, 1000), metavar="N", expose_value=False, callback=_set_app,
+        help="Try again so often in a row after an error that passes (5).",
     ),
     click.option(
         "--algorithm", type=click.Choice(ALGORITHMS), expose_value=False, callback=_set_app,

@@ -10,7 +10,7 @@ from ftpsvc_client.cli.app import App, Reported
 from ftpsvc_client.cli.output import Output
 
 if TYPE_CHECKING:
-    from ftpsvc_client.results import Problem, RemoteEntry, Transfer, TreeReport
+    from ftpsvc_client.results import Problem, RemoteEntry, SyncReport, Transfer, TreeReport
 
 
 def file_moved(app: App, transfer: Transfer, source: str, target: str, *, fetching: bool) -> None:
@@ -33,12 +33,7 @@ def tree_moved(app: App, report: TreeReport, source: str, target: str, *, fetchi
         Reported: Something in it failed, and that has been told.
     """
     local, remote = (target, source) if fetching else (source, target)
-    for problem in report.problems:
-        app.out.error(_told(problem))
-    for hint in sorted({hint for problem in report.problems if (hint := app.hint_for(problem.error))}):
-        app.out.hint(hint)
-    for left_out in report.skipped:
-        app.out.note(f"left out: {_told(left_out)}")
+    _tell_problems(app, report)
     if app.out.json:
         app.out.record({
             "type": "tree", "local": local, "remote": remote, "files": report.files, "present": report.present,
@@ -55,6 +50,43 @@ def tree_moved(app: App, report: TreeReport, source: str, target: str, *, fetchi
         app.out.result(f"{source} -> {target}  {', '.join(parts)}")
     if report.problems:
         raise Reported(exits.code_of_several([exits.code_of(problem.error) for problem in report.problems]))
+
+
+def synced(app: App, report: SyncReport, source: str, target: str, *, up: bool, dry_run: bool) -> None:
+    """Prints what became of a synchronisation.
+
+    Raises:
+        Reported: Something in it failed, and that has been told.
+    """
+    _tell_problems(app, report)
+    if report.kept is not None:
+        app.out.error(f"nothing was deleted: {report.kept}")
+    if app.out.json:
+        app.out.record({
+            "type": "sync", "source": source, "target": target, "direction": "up" if up else "down",
+            "dry_run": dry_run, "files": report.files, "present": report.present, "directories": report.directories,
+            "deleted": report.deleted, "size": report.size, "kept": report.kept,
+            "problems": [_problem_record(problem) for problem in report.problems],
+            "skipped": [_problem_record(problem) for problem in report.skipped],
+        })  # fmt: skip
+    elif not dry_run:
+        parts = [count(report.files, "file"), format_size(report.size), f"{report.present:,} the same"]
+        if report.deleted:
+            parts.append(f"{report.deleted:,} deleted")
+        if report.problems:
+            parts.append(f"{len(report.problems):,} failed")
+        app.out.result(f"{source} -> {target}  {', '.join(parts)}")
+    if report.problems:
+        raise Reported(exits.code_of_several([exits.code_of(problem.error) for problem in report.problems]))
+
+
+def _tell_problems(app: App, report: TreeReport) -> None:
+    for problem in report.problems:
+        app.out.error(_told(problem))
+    for hint in sorted({hint for problem in report.problems if (hint := app.hint_for(problem.error))}):
+        app.out.hint(hint)
+    for left_out in report.skipped:
+        app.out.note(f"left out: {_told(left_out)}")
 
 
 def _told(problem: Problem) -> str:

@@ -17,8 +17,10 @@ from ftpsvc_client.cli.params import (
     RemotePath,
     as_unicode,
     common_options,
+    connections_option,
     examples,
     json_option,
+    links_option,
 )
 from ftpsvc_client.cli.shown import file_moved, skipped, tree_moved
 from ftpsvc_client.cli.targets import join, name_of_local, name_of_remote, on_disk, on_server
@@ -46,10 +48,22 @@ _GET_HINTS: Hints = {
 @click.option("--to", "target", type=RemotePath(), metavar="REMOTE", help="The new name, or a directory.")
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace a file.")
+@click.option("--no-resume", is_flag=True, help="Begin anew: also send what is there already.")
+@links_option
+@connections_option
 @json_option
 @common_options
 @click.pass_obj
-def put(app: App, sources: tuple[str, ...], target: str | None, recursive: bool, no_clobber: bool) -> None:
+def put(
+    app: App,
+    sources: tuple[str, ...],
+    target: str | None,
+    recursive: bool,
+    no_clobber: bool,
+    no_resume: bool,
+    links: str,
+    connections: int,
+) -> None:
     """Stores files on the server.
 
     A file appears under its name whole and with the right digest, or not at all; one that is there is replaced.
@@ -74,7 +88,10 @@ def put(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
                 return
             if not recursive:
                 raise IsADirectory(path)
-            report = client.put_tree(path, where, clobber=not no_clobber, progress=watch.of_upload_tree())
+            report = client.put_tree(
+                path, where, clobber=not no_clobber, resume=not no_resume, links="copy" if links == "copy" else "skip",
+                connections=connections, progress=watch.of_upload_tree(),
+            )  # fmt: skip
             watch.close()
             tree_moved(app, report, path, where, fetching=False)
 
@@ -101,10 +118,20 @@ def put(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
 @click.option("--to", "target", type=LocalPath(), metavar="LOCAL", help="The new name, or a directory.")
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("-f", "--force", is_flag=True, help="Replace local files that have another content.")
+@click.option("--no-resume", is_flag=True, help="Begin anew: drop what an interrupted get has left.")
+@connections_option
 @json_option
 @common_options
 @click.pass_obj
-def get(app: App, sources: tuple[str, ...], target: str | None, recursive: bool, force: bool) -> None:
+def get(
+    app: App,
+    sources: tuple[str, ...],
+    target: str | None,
+    recursive: bool,
+    force: bool,
+    no_resume: bool,
+    connections: int,
+) -> None:
     """Fetches files from the server.
 
     A file appears under its name whole and with the right digest, or not at all. One that is here already is left
@@ -125,13 +152,16 @@ def get(app: App, sources: tuple[str, ...], target: str | None, recursive: bool,
         def fetch(source: globs.Found) -> None:
             where = goes_to(_name_here(source.path))
             if recursive and _is_directory(client, source):
-                report = client.get_tree(source.path, where, overwrite=force, progress=watch)
+                report = client.get_tree(
+                    source.path, where, overwrite=force, resume=not no_resume, connections=connections,
+                    progress=watch,
+                )  # fmt: skip
                 watch.close()
                 tree_moved(app, report, source.path, where, fetching=True)
                 return
             if os.path.isdir(where):  # never into it: that would be a name that nobody asked for
                 raise IsADirectory(source.path if client.stat(source.path).kind == "dir" else where)
-            fetched = client.get(source.path, where, overwrite=force, progress=watch)
+            fetched = client.get(source.path, where, overwrite=force, resume=not no_resume, progress=watch)
             file_moved(app, fetched, source.path, where, fetching=True)
 
         app.each(found, fetch)
