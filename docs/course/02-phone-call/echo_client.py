@@ -1,0 +1,23 @@
+"""A client of the echo servers: sends each line that you type, shows what comes back.
+
+python echo_client.py [HOST [PORT]]       an empty line is asked for again; Ctrl-D (Windows: Ctrl-Z) hangs up
+"""
+
+import socket
+import sys
+
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+with socket.create_connection((HOST, PORT)) as sock:
+    for line in sys.stdin:
+        text = line.strip()
+        if not text:  # an empty send would send nothing, and both sides would wait for ever
+            print("say something")
+            continue
+        sock.sendall(text.encode())
+        data = sock.recv(1024)
+        if not data:
+            print("the server has hung up")
+            break
+        print(data.decode())

@@ -1,0 +1,27 @@
+"""Chinese both ways, server: greets back whoever tells a name, in UTF-8.
+
+    python hello_server.py [HOST [PORT]]       stop it with Ctrl-C
+
+One line is one message, so that no character is cut: makefile() collects bytes until the line is whole.
+Leaves out: names without end (lesson 06 bounds what is collected).
+"""
+
+import socket
+import sys
+
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+with socket.create_server((HOST, PORT)) as listener:
+    print("listening on port", listener.getsockname()[1])
+    while True:
+        conn, _ = listener.accept()
+        with conn, conn.makefile("rb") as lines:
+            for line in lines:
+                try:
+                    name = line.decode("utf-8").rstrip("\n")
+                except UnicodeDecodeError:
+                    conn.sendall("这不是 UTF-8\n".encode())
+                    continue
+                print("heard", name)
+                conn.sendall(f"你好，{name}！你的名字有 {len(name)} 个字、{len(line) - 1} 个字节\n".encode())

@@ -1,0 +1,18 @@
+"""A caller of both hotlines: shows what the robot says, sends what you type.
+
+python caller.py [HOST [PORT]]
+"""
+
+import socket
+import sys
+
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+with socket.create_connection((HOST, PORT)) as sock, sock.makefile("r", encoding="utf-8") as robot:
+    print(robot.readline(), end="")
+    for line in sys.stdin:
+        sock.sendall(line.encode())
+        if not (answer := robot.readline()):
+            break
+        print(answer, end="")

@@ -1,0 +1,29 @@
+"""Many at once, from the library: ThreadingTCPServer.
+
+python socketserver_server.py [HOST [PORT]]       stop it with Ctrl-C
+"""
+
+import contextlib
+import socketserver
+import sys
+
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+
+class Upper(socketserver.StreamRequestHandler):
+    def handle(self):
+        with contextlib.suppress(ConnectionError):
+            while line := self.rfile.readline(1000):
+                self.wfile.write(line.upper())
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128  # the backlog; 5 unless one says so
+
+
+with Server((HOST, PORT), Upper) as server:
+    print("listening on port", server.server_address[1])
+    server.serve_forever()

@@ -1,0 +1,27 @@
+"""Many at once, by hand: a thread for each caller.
+
+    python threads_server.py [HOST [PORT]]       stop it with Ctrl-C
+
+Like all servers of this lesson it answers each line with its capitals. Leaves out: a bound on the threads.
+"""
+
+import contextlib
+import socket
+import sys
+import threading
+
+HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+
+
+def serve(conn):
+    with conn, conn.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+        while line := lines.readline(1000):
+            conn.sendall(line.upper())
+
+
+with socket.create_server((HOST, PORT), backlog=128) as listener:
+    print("listening on port", listener.getsockname()[1])
+    while True:
+        conn, _ = listener.accept()
+        threading.Thread(target=serve, args=(conn,), daemon=True).start()

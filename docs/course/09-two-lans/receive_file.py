@@ -1,0 +1,25 @@
+"""Waits for one file, stores it, and tells whom it came from and its SHA-256.
+
+python receive_file.py HOST PORT FILE
+"""
+
+import hashlib
+import socket
+import sys
+
+if len(sys.argv) != 4:
+    sys.exit("usage: python receive_file.py HOST PORT FILE")
+HOST, PORT, FILE = sys.argv[1:]
+
+with socket.create_server((HOST, int(PORT))) as listener:
+    print("listening on port", listener.getsockname()[1], flush=True)
+    conn, address = listener.accept()
+digest, size = hashlib.sha256(), 0
+with conn, open(FILE, "wb") as file:
+    conn.settimeout(60)
+    while piece := conn.recv(1 << 18):  # the end of the stream is the end of the file; lesson 06 does better
+        file.write(piece)
+        digest.update(piece)
+        size += len(piece)
+    conn.sendall(digest.hexdigest().encode())
+print("from", address[0], size, "bytes", digest.hexdigest())

@@ -1,0 +1,32 @@
+"""Lesson 03 of the course: bytes and text."""
+
+from __future__ import annotations
+
+from tests.helpers.course import run, running
+
+
+def test_recv_returns_bytes_and_may_cut_a_character() -> None:
+    refused, first, second = run("03-bytes-and-text/recv_returns_bytes.py", "127.0.0.1", 0)
+    assert refused == "sendall of a str: a bytes-like object is required, not 'str'"
+    assert first == r"bytes b'\xe4\xb8\x96\xe7' is no text by itself - the decoder gives '世'"
+    assert second == r"bytes b'\x95\x8c' is no text by itself - the decoder gives '界'"
+
+
+def test_chinese_in_a_bytes_literal_is_a_syntax_error() -> None:
+    lines = run("03-bytes-and-text/syntax_error.py")
+    assert lines[0].startswith("b'世界': bytes can only contain ASCII")
+    assert lines[1] == r"2 characters, 6 bytes: b'\xe4\xb8\x96\xe7\x95\x8c'"
+    assert lines[2] == "the same bytes, read as GBK: 涓栫晫"
+
+
+def test_chinese_goes_both_ways_and_another_encoding_is_noticed() -> None:
+    with running("03-bytes-and-text/hello_server.py", "127.0.0.1", 0) as server:
+        port = server.port()
+        shown = run("03-bytes-and-text/hello_client.py", "127.0.0.1", port, said="王小明\nAda\n")
+        assert shown == [
+            "你好，王小明！你的名字有 3 个字、9 个字节",
+            "你好，Ada！你的名字有 3 个字、3 个字节",
+        ]
+        assert server.wait_for("heard") == "heard 王小明"
+        shown = run("03-bytes-and-text/hello_client.py", "127.0.0.1", port, "gbk", said="王小明\n")
+        assert shown == ["这不是 UTF-8"]
