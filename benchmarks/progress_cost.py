@@ -46,6 +46,9 @@ class _Timed:
         self.seconds += time.perf_counter() - start
         self.calls += 1
 
+    def phase(self, name: str, size: int) -> None:
+        self._watch.phase(name, size)
+
     def verifying(self) -> None:
         start = time.perf_counter()
         self._watch.verifying()

@@ -113,6 +113,10 @@ class FileSource:
         """Goes back to the first byte."""
         os.lseek(self._fd, 0, os.SEEK_SET)
 
+    def seek(self, offset: int) -> None:
+        """Goes on reading at `offset` bytes from the start."""
+        os.lseek(self._fd, offset, os.SEEK_SET)
+
     def unchanged(self) -> bool:
         """Returns whether size and mtime are what they were when it was opened."""
         info = os.fstat(self._fd)

@@ -77,6 +77,11 @@ class Watch(Unwatched):
         if self._bars is not None:
             self._bars.begin(name, size)
 
+    def phase(self, name: str, size: int) -> None:
+        """See `Progress`."""
+        if self._bars is not None:
+            self._bars.phase(name, size)
+
     def verifying(self) -> None:
         """See `Progress`."""
         self._verifying = True
@@ -130,7 +135,7 @@ class Bars:
         self._stream = stream
         self._ascii = not _draws_blocks(stream)
         self._started = self._file_started = self._next = time.monotonic()
-        self._name, self._size, self._moved = "", 0, 0
+        self._name, self._size, self._moved, self._phase = "", 0, 0, ""
         self._files, self._total_size, self._ended, self._total_moved = 0, 0, 0, 0
         self._file_bar: Tqdm[Any] | None = None
         self._total_bar: Tqdm[Any] | None = None
@@ -143,7 +148,7 @@ class Bars:
 
     def begin(self, name: str, size: int) -> None:
         """Starts a file."""
-        self._name, self._size, self._moved = name, size, 0
+        self._name, self._size, self._moved, self._phase = name, size, 0, ""
         self._file_started = time.monotonic()
 
     def advance(self, count: int) -> None:
@@ -152,6 +157,13 @@ class Bars:
         now = time.monotonic()
         if now >= self._next:
             self._draw(now)
+
+    def phase(self, name: str, size: int) -> None:
+        """Starts a phase of the file: its bar begins anew."""
+        self._size, self._moved, self._phase = size, 0, "" if name == "sending" else f"{name}: "
+        if self._file_bar is not None:
+            self._file_bar.close()
+            self._file_bar = None
 
     def verifying(self) -> None:
         """Says that the bytes are there and the digests are being compared."""
@@ -195,7 +207,7 @@ class Bars:
         if self._file_bar is None:
             position = 0 if self._total_bar is None else 1
             self._file_bar = self._bar(position, self._size, now - self._file_started)
-            self._file_bar.set_description_str(f"{self._shown_name()}: ", refresh=False)
+            self._file_bar.set_description_str(f"{self._shown_name()}: {self._phase}", refresh=False)
         return self._file_bar
 
     def _shown_name(self) -> str:

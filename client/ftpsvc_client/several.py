@@ -122,6 +122,10 @@ class Together:
         """Counts for this thread."""
         self._mine.moved += count
 
+    def phase(self, name: str, size: int) -> None:
+        """Forgets what was moved in the phase before."""
+        self._mine.moved = 0
+
     def verifying(self) -> None:
         """Is of no interest: other threads go on meanwhile."""
 

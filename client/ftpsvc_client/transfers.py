@@ -31,6 +31,7 @@ class TransferCalls(Conversation):
         clobber: bool = True,
         modified: int | None = None,
         mode: int | None = None,
+        delta: bool = True,
         progress: Progress | None = None,
     ) -> Transfer:
         """Stores one file, atomically: others see the old content or the new, never a part.
@@ -43,6 +44,7 @@ class TransferCalls(Conversation):
             clobber: Whether a file of that name may be replaced.
             modified: mtime to give it, nanoseconds since 1970 UTC; None is that of the local file, if it is one.
             mode: Permission bits, of which the server keeps the owner's executable bit; None likewise.
+            delta: Whether a large local file may be sent as what differs from the version that the server has.
             progress: Who is told how it goes on.
 
         Returns:
@@ -70,7 +72,7 @@ class TransferCalls(Conversation):
                 if not clobber:
                     need(link, "no-clobber", base=False)
                 content.rewind()
-                return store(link, request, content, local, watcher)
+                return store(link, request, content, local, watcher, relink=self._renew if delta else None)
 
             if clobber:
                 return self._again(work)

@@ -11,7 +11,8 @@ from typing import Protocol
 class Progress(Protocol):
     """A watcher of transfers. It is called from the thread that transfers, and must be quick.
 
-    For every file: `begin`, any number of `advance`, at most one `verifying`, one `end`.
+    For every file: `begin`, any number of `advance`, at most one `verifying`, one `end`. A file that is
+    updated by blocks has phases, each with `advance` of its own.
     """
 
     def expect(self, files: int, size: int) -> None:
@@ -22,6 +23,9 @@ class Progress(Protocol):
 
     def advance(self, count: int) -> None:
         """`count` more bytes were moved."""
+
+    def phase(self, name: str, size: int) -> None:
+        """The file under way enters a phase, `comparing` or `sending`, in which `size` bytes are moved from now on."""
 
     def verifying(self) -> None:
         """All bytes were moved; now the digests are compared and the file is made durable."""
@@ -40,6 +44,9 @@ class Unwatched:
         """Ignores it."""
 
     def advance(self, count: int) -> None:
+        """Ignores it."""
+
+    def phase(self, name: str, size: int) -> None:
         """Ignores it."""
 
     def verifying(self) -> None:

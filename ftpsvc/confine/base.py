@@ -39,7 +39,7 @@ READ_FLAGS: Final = (
     | getattr(os, "O_BINARY", 0)
 )
 CREATE_FLAGS: Final = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 REOPEN_FLAGS: Final = (
     os.O_RDWR
@@ -403,6 +403,17 @@ class Staged:
         """Drops what was written beyond `size` bytes; what is written next follows those."""
         os.ftruncate(self.fd, size)
         os.lseek(self.fd, size, os.SEEK_SET)
+
+    def write_at(self, data: Bytes, offset: int) -> None:
+        """Writes all of `data` at `offset` bytes from the start (POSIX only); where `write` goes on is as it was."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self.fd, view, offset)
+            view, offset = view[written:], offset + written
+
+    def read_at(self, view: memoryview, offset: int) -> int:
+        """Reads back what was written at `offset` (POSIX only) and returns how many bytes; 0 is the end."""
+        return os.preadv(self.fd, [view], offset)
 
     def set_modified(self, modified: int) -> None:
         """Sets the mtime, in nanoseconds since 1970 UTC (on Windows only at `publish`, since closing would undo it)."""

@@ -67,9 +67,11 @@ def _operation(request: type[Request]) -> dict[str, Any]:
         described["requestPayload"] = "content"
     if request.content_answer:
         described["responsePayload"] = "content"
-    elif request.payload_answer:
+    elif request.lines_answer:
         described["responsePayload"] = "lines"
         described["line"] = _reference(EntryLine)
+    elif request.payload_answer:
+        described["responsePayload"] = "digests"
     return described
 
 

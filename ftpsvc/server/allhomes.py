@@ -284,6 +284,15 @@ class _BorrowedUpload(Upload):
         with _prefixed(self.path.parts[0]):
             self._upload.write(data)
 
+    def place(self, data: Bytes, offset: int) -> None:
+        with _prefixed(self.path.parts[0]):
+            self._upload.place(data, offset)
+
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        # Not the wrapper round a reader: that one closes its home, which has nothing to do with reading.
+        with _prefixed(self.path.parts[0]):
+            self._upload.take(count, source, scratch)
+
     def commit(self, digest: str | None) -> Entry:
         with _prefixed(self.path.parts[0]):
             return self._upload.commit(digest)

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ftpsvc.blocks import Run
 from ftpsvc.buffers import BUFFER_BYTES, BufferPool
-from ftpsvc.digests import Bytes, Hasher
+from ftpsvc.digests import Bytes, Hasher, Taker
 from ftpsvc.exceptions import Changed, ConnectionLost, FtpsvcError, ReadFailed, StorageError
 from ftpsvc.protocol.connection import TrailerReceived
-from ftpsvc.protocol.headers import Content, Listing
+from ftpsvc.protocol.headers import BlockList, Content, Listing
 from ftpsvc.protocol.state import State
 from ftpsvc.server.config import Limits, Settings
 from ftpsvc.server.pace import Pace
 from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.shares import Bandwidth, Shares
-from ftpsvc.storage.base import Reader
+from ftpsvc.storage.base import Reader, Upload
 from ftpsvc.text import printable
 from ftpsvc.transport import Channel
 
@@ -155,21 +156,25 @@ class Exchange:
                 # Afterwards: what has come is here, and what is not asked for slows the sender down.
                 self._take_turn(shares, len(piece), sending=False)
 
-    def receive_digest(self, path: str) -> str:
+    def receive_digest(self, path: str, *, wait: float = 0) -> str:
         """Returns the digest in the trailer of the content under way.
+
+        Args:
+            path: The remote path, for errors.
+            wait: Seconds that the client may need beyond the time-out, to hash what it did not send.
 
         Raises:
             ReadFailed: The client could not read its file to the end, and says so there.
             RemoteProtocolError, ConnectionLost, TransferTimeout: No trailer came.
         """
-        trailer = self._receive_trailer()
+        trailer = self._receive_trailer(wait)
         if trailer.digest is None:
             reason = trailer.error.message if trailer.error is not None else ""
             raise ReadFailed(path, printable(reason[:200]) or "the sender did not say why")
         return trailer.digest
 
-    def _receive_trailer(self) -> TrailerReceived:
-        event = self.channel.receive_event(self._stall, "a trailer")
+    def _receive_trailer(self, wait: float = 0) -> TrailerReceived:
+        event = self.channel.receive_event(self._stall + wait, "a trailer")
         if not isinstance(event, TrailerReceived):  # the connection's state lets nothing else come here
             raise TypeError(f"{type(event).__name__} in place of a trailer")
         return event
@@ -192,7 +197,7 @@ class Exchange:
 
     # ------------------------------------------------------------ content to the client
 
-    def hash(self, reader: Reader, hasher: Hasher, count: int, path: str) -> None:
+    def hash(self, reader: Reader, hasher: Taker, count: int, path: str) -> None:
         """Hashes the next `count` bytes of a file, as long as somebody wants to know.
 
         Raises:
@@ -271,10 +276,29 @@ class Exchange:
                 self.channel.send_payload(piece)
                 left -= len(piece)
 
-    def send_page(self, header: Listing, lines: bytearray) -> None:
+    def send_page(self, header: Listing | BlockList, page: bytearray) -> None:
         """Sends an answer with a payload that is no content."""
         self.channel.queue(self.channel.connection.send_response(header))
-        self.channel.send_payload(memoryview(lines))
+        self.channel.send_payload(memoryview(page))
+
+    def put_together(self, upload: Upload, base: Reader, runs: Iterator[Run]) -> None:
+        """Completes an upload out of what was placed in it and what is taken from another file.
+
+        Raises:
+            As `Upload.take`, and `check`.
+        """
+        with self._pool.borrow() as scratch:
+            unlooked = 0
+            for run in runs:
+                left = run.size
+                while left:
+                    step = min(left, _LOOK_BYTES)
+                    upload.take(step, None if run.changed else base, scratch)
+                    left -= step
+                    unlooked += step
+                    if unlooked >= _LOOK_BYTES:
+                        self.check()
+                        unlooked = 0
 
 
 class _InPieces(BufferPool):

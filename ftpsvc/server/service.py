@@ -44,6 +44,7 @@ from ftpsvc.protocol.headers import (
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_HEADER_BEFORE_LOGIN
 from ftpsvc.server import log, trail
 from ftpsvc.server.config import Settings
+from ftpsvc.server.delta import blocks, patch
 from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.listing import describe, ls
 from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
@@ -51,7 +52,7 @@ from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.transfers import begin, get, put, verify
 
 FEATURES: Final = (
-    "stat", "pwd", "mkdir", "rm", "mv", "df", "verify", "begin",
+    "stat", "pwd", "mkdir", "rm", "mv", "df", "verify", "begin", "blocks", "patch",
     "offset", "version", "pages", "recursive", "digests", "no-clobber",
 )  # fmt: skip
 """What the greeting announces beyond the base profile: names of ops and options."""
@@ -254,6 +255,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "mv": Operation(mv, writes=True),
     "df": Operation(df),
     "verify": Operation(verify),
+    "blocks": Operation(blocks),
+    "patch": Operation(patch, writes=True),
     "auth": Operation(auth, open=True),
     "whoami": Operation(whoami, open=True),
     "set-password": Operation(set_password),

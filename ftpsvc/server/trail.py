@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from ftpsvc.exceptions import FtpsvcError, InvalidPath
 from ftpsvc.protocol.connection import RequestReceived
-from ftpsvc.protocol.headers import Get, IssueToken, Put, RevokeToken
+from ftpsvc.protocol.headers import Get, IssueToken, Patch, Put, RevokeToken
 from ftpsvc.server.audit import Audit, Urgency
 from ftpsvc.server.exchange import Exchange
 from ftpsvc.server.session import Session
 
 KEPT: Final = frozenset(
-    {"auth", "put", "get", "mkdir", "rm", "mv", "set-password", "issue-token", "revoke-token"}
+    {"auth", "put", "patch", "get", "mkdir", "rm", "mv", "set-password", "issue-token", "revoke-token"}
 )
 """Ops that are always kept. Of all others only what is refused for one of `REFUSALS` is."""
 
@@ -95,6 +95,8 @@ def _what(session: Session, event: RequestReceived) -> dict[str, Any]:
             fields[key] = _absolute(session, text)
     if isinstance(asked, Put):
         fields["size"] = asked.size
+    if isinstance(asked, Patch):
+        fields["size"] = asked.file_size
     if isinstance(asked, Get | Put) and asked.offset:
         fields["offset"] = asked.offset
     if isinstance(asked, RevokeToken):

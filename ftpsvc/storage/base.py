@@ -179,6 +179,31 @@ class Upload(ABC):
         """
 
     @abstractmethod
+    def place(self, data: Bytes, offset: int) -> None:
+        """Writes `data` ahead of its turn, at `offset` bytes from the file's start: it counts when `take` comes to it.
+
+        An upload is either written or put together by `place` and `take`.
+
+        Raises:
+            As `write`.
+        """
+
+    @abstractmethod
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        """Appends and hashes `count` bytes of which no copy has to be sent.
+
+        Args:
+            count: How many.
+            source: A file of the same storage: they are its bytes from the same offset on. None: they are those that
+                were placed there.
+            scratch: A buffer for them, not empty.
+
+        Raises:
+            Changed: `source` ends before. ReadFailed: it could not be read. The upload can still be aborted only.
+            As `write`.
+        """
+
+    @abstractmethod
     def commit(self, digest: str | None) -> Entry:
         """Makes the file durable and visible, replacing what was there, and returns what is there now.
 

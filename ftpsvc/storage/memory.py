@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, NoReturn, TypeAlias
 
 from ftpsvc import digests
 from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import (
     AlreadyExists,
+    Changed,
     DigestMismatch,
     DirectoryNotEmpty,
     FtpsvcError,
@@ -371,20 +372,53 @@ class _MemoryUpload(Upload):
         self._clobber = clobber
 
     def write(self, data: Bytes) -> None:
-        if self._content is None:
+        self.place(data, self.written)
+        self._count(data)
+
+    def place(self, data: Bytes, offset: int) -> None:
+        end = offset + len(data)
+        content = self._grow(end)
+        content[offset:end] = data
+
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        end = self.written + count
+        content = self._grow(end)
+        if source is not None:
+            source.seek(self.written)
+            at = self.written
+            while at < end:
+                piece = scratch[: min(end - at, len(scratch))]
+                got = source.read_into(piece)
+                if not got:
+                    self._fail(Changed(str(self.path)))
+                content[at : at + got] = piece[:got]
+                at += got
+        self._count(content[self.written : end])
+
+    def _grow(self, size: int) -> bytearray:
+        """Returns the content, with room for `size` bytes."""
+        content = self._content
+        if content is None:
             raise self._failed or LocalProtocolError("write after commit or abort")
-        total = self.written + len(data)
+        more = size - len(content)
         try:
-            if total > self._size:
-                raise wrong_length(self.path, self._size, total)
-            self._storage._take(self.path, len(data))
+            if size > self._size:
+                raise wrong_length(self.path, self._size, size)
+            if more > 0:
+                self._storage._take(self.path, more)
+                content += bytes(more)
         except FtpsvcError as problem:
-            self._failed = problem
-            self.abort()
-            raise
-        self._content += data
+            self._fail(problem)
+        return content
+
+    def _count(self, data: Bytes) -> None:
         self._hasher.update(data)
-        self.written = total
+        self.written += len(data)
+
+    def _fail(self, problem: FtpsvcError) -> NoReturn:
+        self._failed = problem
+        self.abort()
+        raise problem
 
     def commit(self, digest: str | None) -> Entry:
         content = self._content
@@ -406,9 +440,9 @@ class _MemoryUpload(Upload):
         return file.entry(self.path.name)
 
     def abort(self) -> None:
-        if self._content is not None:
-            self._content = None
-            self._storage._take(self.path, -self.written)
+        content, self._content = self._content, None
+        if content is not None:
+            self._storage._take(self.path, -len(content))
             self._reservation.release()
 
     def __del__(self) -> None:

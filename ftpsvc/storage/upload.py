@@ -6,12 +6,14 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from ftpsvc import digests
 from ftpsvc.confine import Directory, Staged
 from ftpsvc.digests import Bytes, Hasher
 from ftpsvc.exceptions import (
     AlreadyExists,
+    Changed,
     DigestMismatch,
     FtpsvcError,
     IsADirectory,
@@ -20,7 +22,7 @@ from ftpsvc.exceptions import (
     PermissionDenied,
 )
 from ftpsvc.paths import RemotePath
-from ftpsvc.storage.base import Digest, Entry, Upload
+from ftpsvc.storage.base import Digest, Entry, Reader, Upload
 from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, wrong_length
 from ftpsvc.storage.listing import version_of
 from ftpsvc.storage.quota import Reservation
@@ -87,12 +89,8 @@ class LocalUpload(Upload):
         self._sealed: tuple[os.stat_result, Digest] | None = None
 
     def write(self, data: Bytes) -> None:
-        staged = self._staged
-        if staged is None:
-            raise self._failed or LocalProtocolError("write after commit or abort")
         total = self.written + len(data)
-        if total > self._size:  # not written: the room was promised for `size` bytes
-            self._fail(wrong_length(self.path, self._size, total))
+        staged = self._open_for(total)
         try:
             staged.write(data)
         except OSError as problem:
@@ -100,7 +98,40 @@ class LocalUpload(Upload):
         self._hasher.update(data)
         self.written = total
 
-    def _fail(self, problem: FtpsvcError) -> None:
+    def place(self, data: Bytes, offset: int) -> None:
+        staged = self._open_for(offset + len(data))
+        try:
+            staged.write_at(data, offset)
+        except OSError as problem:
+            self._fail(storage_error(problem, self.path))
+
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        staged = self._open_for(self.written + count)
+        if source is not None:
+            source.seek(self.written)
+        while count:
+            piece = scratch[: min(count, len(scratch))]
+            try:
+                got = staged.read_at(piece, self.written) if source is None else source.read_into(piece)
+                if not got:
+                    self._fail(Changed(str(self.path)))
+                if source is not None:
+                    staged.write_at(piece[:got], self.written)
+            except OSError as problem:
+                self._fail(storage_error(problem, self.path))
+            self._hasher.update(piece[:got])
+            self.written += got
+            count -= got
+
+    def _open_for(self, size: int) -> Staged:
+        """Returns the staged file, if so many bytes of it were promised."""
+        if self._staged is None:
+            raise self._failed or LocalProtocolError("write after commit or abort")
+        if size > self._size:
+            self._fail(wrong_length(self.path, self._size, size))
+        return self._staged
+
+    def _fail(self, problem: FtpsvcError) -> NoReturn:
         self._failed = problem
         self.abort()
         raise problem

@@ -8,6 +8,7 @@ import pytest
 
 from ftpsvc.addresses import Address
 from ftpsvc.buffers import BufferPool
+from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import NoSpace, ReadFailed, Unavailable
 from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.config import Limits, Settings
@@ -102,6 +103,12 @@ class _FullUpload(Upload):
         if self.written > self._room:
             raise NoSpace(str(self.path))
         self._upload.write(data)
+
+    def place(self, data: Bytes, offset: int) -> None:
+        self._upload.place(data, offset)
+
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        self._upload.take(count, source, scratch)
 
     def commit(self, digest: str | None) -> Entry:
         return self._upload.commit(digest)

@@ -9,8 +9,8 @@ import pytest
 
 CLIENT = Path(__file__).resolve().parents[2] / "client" / "ftpsvc_client"
 SHARED = {
-    "addresses", "buffers", "certificates", "confine", "credentials", "deadline", "digests", "exceptions", "paths",
-    "protocol", "scram", "text", "transport", "wire",
+    "addresses", "blocks", "buffers", "certificates", "confine", "credentials", "deadline", "digests", "exceptions",
+    "paths", "protocol", "scram", "text", "transport", "wire",
 }  # fmt: skip
 
 LOADED = """

@@ -80,8 +80,21 @@ REQUEST: dict[str, dict[str, Any]] = {
         "verifier": "SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5",
     },
     "revoke-token": {"op": "revoke-token", "token": "ABCD2345"},
+    "begin": {"op": "begin", "path": "f", "file_size": 5, "algorithm": "md5"},
+    "blocks": {"op": "blocks", "path": "f", "algorithm": "md5", "block_size": 4096},
+    "patch": {
+        "op": "patch",
+        "path": "f",
+        "size": 1,
+        "file_size": 4096,
+        "block_size": 4096,
+        "version": "1",
+        "algorithm": "md5",
+    },
     "quit": {"op": "quit"},
 }
+WITH_CONTENT = [op for op, request in REQUESTS.items() if request.content]
+WITHOUT_CONTENT = [op for op in REQUESTS if op not in WITH_CONTENT]
 
 
 def server() -> Connection:
@@ -117,7 +130,7 @@ def test_every_op_has_an_example_here() -> None:
     assert REQUEST.keys() == REQUESTS.keys()
 
 
-@pytest.mark.parametrize("op", [op for op in REQUESTS if op != "put"])
+@pytest.mark.parametrize("op", WITHOUT_CONTENT)
 def test_c01_a_request_without_content(op: str) -> None:
     event = one(arrive(server, message(REQUEST[op])), RequestReceived)
     assert (event.op, event.error, event.size, event.content) == (op, None, 0, False)
@@ -270,6 +283,8 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
     "rm": {"path": None, "recursive": "true"},
     "mv": {"path": None, "to": 7, "clobber": None},
     "verify": {"path": None, "algorithm": 5},
+    "blocks": {"path": 1, "block_size": 4095, "first": -1, "count": 65537, "version": 2},
+    "patch": {"path": 1, "block_size": (16 << 20) + 1, "file_size": "1", "version": None, "mode": 4096},
 }
 
 
@@ -280,20 +295,20 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
 def test_c10_a_wrong_field_is_answerable_and_the_next_request_is_read(
     op: str, field: str, value: object
 ) -> None:
-    data = message(REQUEST[op] | {field: value}, b"12345" if op == "put" else b"")
-    if op == "put":
+    data = message(REQUEST[op] | {field: value}, bytes(REQUEST[op].get("size", 0)))
+    if op in WITH_CONTENT:
         data += message(TRAILER)
     outcomes = arrive(server, data + message({"op": "pwd"}))
     refused, last = outcomes[0], outcomes[-1]
     assert isinstance(refused, RequestReceived)
     assert refused.request is None
-    assert refused.content is (op == "put")
+    assert refused.content is (op in WITH_CONTENT)
     assert str(refused.error).startswith(f"{op}: {field}: ")
     assert isinstance(last, RequestReceived)
     assert last.request == Pwd()
 
 
-@pytest.mark.parametrize("op", [op for op in REQUESTS if op != "put"])
+@pytest.mark.parametrize("op", WITHOUT_CONTENT)
 def test_c10_a_payload_where_none_is_taken_is_skipped(op: str) -> None:
     outcomes = arrive(
         server, message(REQUEST[op] | {"size": 4}, b"\x00\x00\x00\x02") + message({"op": "pwd"})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ftpsvc import addresses, digests, paths
+from ftpsvc import addresses, blocks, digests, paths
 from ftpsvc.exceptions import BY_CODE, FtpsvcError
 from ftpsvc.protocol import headers, limits
 from ftpsvc.protocol.headers import REQUESTS, Header
@@ -135,10 +135,12 @@ def test_every_operation_has_its_section() -> None:
     for op, request in REQUESTS.items():
         text = section(documented[op])
         assert f"<!-- fields: {request.__name__} -->" in text
-        if op not in ("pwd", "mv", "set-password"):  # answered as cd, and as quit
+        if op not in ("pwd", "mv", "set-password", "patch"):  # answered as cd, as quit, as put
             assert f"<!-- fields: {request.answer.__name__} -->" in text
         assert ("followed by content" in text) is (request.content or request.content_answer)
-        assert ("followed by lines" in text) is (request.payload_answer and not request.content_answer)
+        assert ("followed by lines" in text) is request.lines_answer
+        digests_follow = request.payload_answer and not request.content_answer and not request.lines_answer
+        assert ("followed by digests" in text) is digests_follow
 
 
 def test_the_table_of_operations_says_which_are_base() -> None:
@@ -204,6 +206,10 @@ def test_the_numbers_are_those_of_the_code() -> None:
     assert f"{limits.MAX_PAGE} at most" in cells["entries of a page of `ls`"]
     assert cells["payload of `ls`"].startswith(f"{limits.MAX_PAGE_BYTES >> 20} MiB")
     assert f"The default port is {addresses.DEFAULT_PORT}." in section("8")
+    assert cells["block of a file"] == f"{blocks.MIN_BLOCK} to {blocks.MAX_BLOCK} bytes"
+    assert cells["blocks of one answer"] == str(blocks.MAX_ASKED)
+    assert cells["blocks of a file that is patched"] == str(blocks.MAX_BLOCKS)
+    assert f"first {blocks.DIGEST_BYTES} bytes" in section("5.7")
     assert LARGEST == 2**63 - 1
     assert f"version {limits.PROTOCOL_VERSION}\n" in PAGE.splitlines(keepends=True)[0]
     urls = {row[0].split("://")[0].strip("`") for row in table_after("Addresses are URLs:\n")}

@@ -23,6 +23,8 @@ def file_moved(app: App, transfer: Transfer, source: str, target: str, *, fetchi
         })  # fmt: skip
         return
     what = "already there" if transfer.already_there else format_size(transfer.size)
+    if 0 < transfer.sent < transfer.size:
+        what += f", {format_size(transfer.sent)} of it moved"
     app.out.result(f"{source} -> {target}  {what}  {transfer.algorithm} {transfer.digest}")
 
 

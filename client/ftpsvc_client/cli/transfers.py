@@ -49,6 +49,7 @@ _GET_HINTS: Hints = {
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace a file.")
 @click.option("--no-resume", is_flag=True, help="Begin anew: also send what is there already.")
+@click.option("--whole", is_flag=True, help="Send all of a file, not just what differs.")
 @links_option
 @connections_option
 @json_option
@@ -61,14 +62,15 @@ def put(
     recursive: bool,
     no_clobber: bool,
     no_resume: bool,
+    whole: bool,
     links: str,
     connections: int,
 ) -> None:
     """Stores files on the server.
 
     A file appears under its name whole and with the right digest, or not at all; one that is there is replaced.
-    --to names a directory if it ends in / or is one, otherwise it is the new name. LOCAL may be a pattern, or - for
-    what comes in on stdin.
+    Of a large one that is there already, only the blocks that differ are sent. --to names a directory if it ends in /
+    or is one, otherwise it is the new name. LOCAL may be a pattern, or - for what comes in on stdin.
     """
     app.hints = _PUT_HINTS
     paths = globs.local(sources, unexpanded=app.expands)
@@ -97,7 +99,7 @@ def put(
 
         def store_file(source: str | BinaryIO, name: str, where: str) -> None:
             try:
-                stored = client.put(source, where, clobber=not no_clobber, progress=watch)
+                stored = client.put(source, where, clobber=not no_clobber, delta=not whole, progress=watch)
             except NotFound as error:
                 if error.path != name:
                     error.hint = "the directory has to be there; `ftpsvc mkdir -p` makes it"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Verified,
         Verify,
     )
+    from ftpsvc.protocol.headers.delta import BlockList, Blocks, Patch
     from ftpsvc.protocol.headers.listing import EntryLine, Listing, Ls, Stat, Status
     from ftpsvc.protocol.headers.names import Cd, Df, Made, Mkdir, Mv, Pwd, Removed, Rm, Room
     from ftpsvc.protocol.headers.operations import REQUESTS
@@ -48,6 +49,8 @@ __all__ = [
     "AuthStep",
     "Begin",
     "Begun",
+    "BlockList",
+    "Blocks",
     "Cd",
     "Content",
     "Df",
@@ -64,6 +67,7 @@ __all__ = [
     "Made",
     "Mkdir",
     "Mv",
+    "Patch",
     "Put",
     "Pwd",
     "Quit",
@@ -112,6 +116,7 @@ _HOMES = {
         "Verified",
         "Verify",
     ),
+    "delta": ("BlockList", "Blocks", "Patch"),
     "listing": ("EntryLine", "Listing", "Ls", "Stat", "Status"),
     "names": ("Cd", "Df", "Made", "Mkdir", "Mv", "Pwd", "Removed", "Rm", "Room"),
     "operations": ("REQUESTS",),

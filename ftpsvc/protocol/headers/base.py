@@ -66,6 +66,8 @@ class Request(Header):
     """Whether the response is."""
     payload_answer: ClassVar[bool] = False
     """Whether the response is followed by a payload at all, content or not, be it an empty one."""
+    lines_answer: ClassVar[bool] = False
+    """Whether that payload is lines, one entry each."""
 
     op: str
 

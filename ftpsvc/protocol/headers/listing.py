@@ -51,6 +51,7 @@ class Ls(Request):
     answer = Listing
     base = True
     payload_answer = True
+    lines_answer = True
 
     op: Literal["ls"] = "ls"
     path: str = "."
