@@ -236,6 +236,37 @@ def test_the_base_server_stores_nothing_that_is_not_whole(tmp_path: Path) -> Non
         assert "Traceback" not in "".join(server.process.stdout or ())
 
 
+def test_the_base_server_fills_up_a_file_that_shrinks_and_says_so(tmp_path: Path) -> None:
+    size = 64 << 20  # more than the buffers between the two hold
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(size)
+    with base_server(tmp_path) as (port, _), Raw(port) as peer:
+        peer.send({"op": "get", "path": "a", "algorithm": "md5"})
+        assert peer.receive()["size"] == size
+        os.truncate(tmp_path / "a", 0)
+        left = size
+        while left:
+            left -= len(peer.stream.read(min(left, 1 << 20)))
+        assert peer.receive()["error"]["code"] == "read-failed"
+        peer.send({"op": "ls", "path": "a"})
+        assert json.loads(peer.stream.read(peer.receive()["size"])) == {
+            "name": "a",
+            "type": "file",
+            "file_size": 0,
+        }
+
+
+def test_the_base_client_asks_for_all_pages_of_a_long_listing(tmp_path: Path) -> None:
+    folder = tmp_path / "root" / "public"
+    folder.mkdir(parents=True)
+    names = [f"f{number:03}" for number in range(25)]
+    for name in names:
+        (folder / name).touch()
+    with daemon.server(tmp_path / "root", settings={"limits.page": 10}) as server:
+        lines = run(CLIENT, "127.0.0.1", server.where[1], said="ls\n")
+    assert [line.split()[-1] for line in lines] == names
+
+
 def test_both_sides_import_the_standard_library_only() -> None:
     for name in (SERVER, CLIENT):
         tree = ast.parse((COURSE / name).read_text(encoding="utf-8"))

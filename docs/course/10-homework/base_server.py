@@ -23,6 +23,7 @@ PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
 ROOT = Path(sys.argv[3] if len(sys.argv) > 3 else "shared").resolve()
 ALGORITHMS = ["sha256", "md5"]
 STAGED = ".put-"  # an upload has such a name until it is whole; nobody else may use one
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 CODES = {
     FileNotFoundError: "not-found",
     NotADirectoryError: "not-a-directory",
@@ -51,9 +52,7 @@ class Session(socketserver.StreamRequestHandler):
             except Refused as refused:
                 self.send(refused.answer | {"fatal": True})
                 self.request.shutdown(socket.SHUT_WR)
-                self.request.settimeout(
-                    2
-                )  # read on: closing with unread data would reset, and lose the answer
+                self.request.settimeout(2)  # read on: a close with unread data resets, and loses the answer
                 with contextlib.suppress(TimeoutError):
                     while self.rfile.read1(65536):
                         pass
@@ -69,7 +68,7 @@ class Session(socketserver.StreamRequestHandler):
             if not known:
                 raise Refused("unknown-op" if isinstance(op, str) else "bad-request", "no such op")
             if op != "put" and size is not None:
-                self.read_payload(size, lambda piece: None)
+                self.read_payload(size)
                 raise Refused("bad-request", f"{op} has no payload")
             table[op](request)
         except ConnectionError:
@@ -91,15 +90,13 @@ class Session(socketserver.StreamRequestHandler):
             target.parent.stat()  # raises what is wrong with it
             staged = tempfile.NamedTemporaryFile(dir=target.parent, prefix=STAGED, delete=False)  # noqa: SIM115
         except (Refused, OSError):
-            self.read_payload(request["size"], lambda piece: None)
+            self.read_payload(request["size"])
             self.receive()  # the trailer; a refused put has one, too
             raise
         try:
             with staged:
                 try:
-                    self.read_payload(
-                        request["size"], lambda piece: (staged.write(piece), digest.update(piece))
-                    )
+                    self.read_payload(request["size"], staged.write, digest.update)
                 except ConnectionError:
                     raise
                 except OSError as error:  # the disk is full, say, and nobody has read the rest
@@ -115,12 +112,8 @@ class Session(socketserver.StreamRequestHandler):
         except BaseException:
             os.unlink(staged.name)
             raise
-        answer = {
-            "file_size": request["size"],
-            "algorithm": request["algorithm"],
-            "digest": digest.hexdigest(),
-        }
-        self.send({"status": "ok", "path": self.shown(target), **answer})
+        about = {"path": self.shown(target), "file_size": request["size"], "algorithm": request["algorithm"]}
+        self.send({"status": "ok", **about, "digest": digest.hexdigest()})
 
     def get(self, request):
         path, digest = self.locate(request), self.new_digest(request)
@@ -129,24 +122,30 @@ class Session(socketserver.StreamRequestHandler):
         with open(path, "rb") as file:
             left = size = os.fstat(file.fileno()).st_size
             self.send({"status": "ok", "size": size, "file_size": size, "algorithm": request["algorithm"]})
-            while left and (piece := file.read(min(left, 1 << 18))):
+            trailer = {}
+            while left:
+                try:
+                    piece = file.read(min(left, 1 << 18))
+                except OSError:
+                    piece = b""
+                if not piece:  # it shrank, or the disk failed: what was promised is filled up
+                    trailer = {"error": {"code": "read-failed", "message": "the file could not be read"}}
+                    piece = bytes(min(left, 1 << 18))
                 digest.update(piece)
                 self.wfile.write(piece)
                 left -= len(piece)
-            if left:  # it shrank: less than was promised cannot be sent any more
-                raise ConnectionAbortedError("the file shrank")
-        self.send({"digest": digest.hexdigest()})
+        self.send(trailer or {"digest": digest.hexdigest()})
 
     def ls(self, request):
         path, lines = self.locate(request, "."), b""
         for entry in sorted(os.scandir(path) if path.is_dir() else [path], key=lambda entry: entry.name):
-            mode = os.lstat(entry).st_mode
-            kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
-            line = {"name": entry.name, "type": kinds.get(stat.S_IFMT(mode), "other")}
-            if stat.S_ISREG(mode):
-                line["file_size"] = os.lstat(entry).st_size
-            if not entry.name.startswith(STAGED):
-                lines += json.dumps(line).encode() + b"\n"
+            if entry.name.startswith(STAGED):
+                continue
+            about = os.lstat(entry)
+            line = {"name": entry.name, "type": KINDS.get(stat.S_IFMT(about.st_mode), "other")}
+            if line["type"] == "file":
+                line["file_size"] = about.st_size
+            lines += json.dumps(line).encode() + b"\n"
         self.send({"status": "ok", "size": len(lines)})
         self.wfile.write(lines)
 
@@ -191,12 +190,13 @@ class Session(socketserver.StreamRequestHandler):
             raise Refused("bad-request", "the algorithm was not offered")
         return hashlib.new(request["algorithm"], usedforsecurity=False)
 
-    def read_payload(self, size, use):
+    def read_payload(self, size, *uses):
         while size:
             piece = self.rfile.read1(min(size, 1 << 18))
             if not piece:
                 raise ConnectionAbortedError("the end came in the middle of a payload")
-            use(piece)
+            for use in uses:
+                use(piece)
             size -= len(piece)
 
     def receive(self):
