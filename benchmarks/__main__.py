@@ -2,10 +2,11 @@
 
     python -m benchmarks                     everything, 1 GiB, five rounds
     python -m benchmarks large --mib 256     one part of it, smaller
-    python -m benchmarks --out results.md    also into a file
+    python -m benchmarks --out docs/benchmarks.md    also into a file, and a picture beside it
 
-Parts: large (one file both ways), start (whole commands), memory (the daemon's, Linux only), progress (what bars cost),
-login (a log-in's processor time, a whole visit over TLS, memory of idle users; Linux only).
+Parts: hashes (floors), large (one file both ways), small and library (trees both ways), clients (256 and 500 at once),
+resume (bytes after a cut), start (whole commands), memory (Linux only), progress (what bars cost), login (a log-in's
+processor time, a whole visit over TLS, memory of idle users; Linux only).
 """
 
 from __future__ import annotations
@@ -18,10 +19,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import large, login, memory, progress_cost, start
+from benchmarks import clients, hashes, large, login, memory, plot, progress_cost, resume, start, trees
 
 _PARTS = {
+    "hashes": hashes.run,
     "large": large.run,
+    "small": trees.run_small,
+    "library": trees.run_library,
+    "clients": clients.run,
+    "resume": resume.run,
     "start": start.run,
     "memory": memory.run,
     "progress": progress_cost.run,
@@ -40,6 +46,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file in MiB (default: 1024)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: 5)")
     parser.add_argument("--connections", type=int, default=10_000, help="connections one after another")
+    parser.add_argument("--files", type=int, default=10_000, help="small files (default: 10000)")
     parser.add_argument(
         "--dir", type=Path, help="where to work; needs five times the large file (default: temporary)"
     )
@@ -61,7 +68,10 @@ def main() -> None:
     finally:
         shutil.rmtree(work)
     if options.out:
-        options.out.write_text("\n".join(lines))
+        picture = options.out.with_suffix(".svg")
+        page = "\n".join(lines)
+        plot.draw(page, picture)
+        options.out.write_text(page + f"\n![The tables as a picture]({picture.name})\n")
 
 
 main()

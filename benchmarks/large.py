@@ -24,22 +24,43 @@ _HASH = (
 def run(work: Path, options: argparse.Namespace) -> str:
     """Returns the tables for put and get."""
     source = work / "source.bin"
-    _random_file(source, options.mib << 20)
+    random_file(source, options.mib << 20)
     share = work / "share"
     share.mkdir()
     os.link(source, share / "source.bin")
     relaxed = peers.ftpsvc_server(work / "relaxed", share, "--durability", "relaxed")
     durable_share = work / "durable-share"
     durable_share.mkdir()
+    secure_share = work / "secure-share"
+    secure_share.mkdir()
+    os.link(source, secure_share / "source.bin")
     full = peers.ftpsvc_server(work / "full", durable_share)
-    with relaxed as (url, _), full as (full_url, _), peers.pyftpdlib_server(share) as (port, _):
+    secure = peers.ftpsvc_server(
+        work / "secure", secure_share, "--durability", "relaxed", listen="ftpsvc://127.0.0.1:0"
+    )
+    with (
+        relaxed as (url, _),
+        full as (full_url, _),
+        secure as (secure_url, _),
+        peers.pyftpdlib_server(share) as (port, _),
+    ):
         ftp = peers.Ftp(port)
-        with connect(url) as client, connect(url, algorithm="sha256") as sha256, connect(full_url) as durable:
+        with (
+            connect(url) as client,
+            connect(url, algorithm="sha256") as sha256,
+            connect(url, algorithm="md5") as md5,
+            connect(full_url) as durable,
+            connect(secure_url, fingerprint=peers.fingerprint(work / "secure")) as tls,
+        ):
             puts: dict[str, Callable[[], float]] = {
                 "cp": lambda: timed(lambda: shutil.copyfile(source, _fresh(share / "copied"))),
                 "raw socket": lambda: timed(lambda: peers.raw_copy(source, _fresh(share / "raw"))),
                 "ftpsvc blake3, relaxed": lambda: _timed_fresh(share / "a", lambda: client.put(source, "/a")),
                 "ftpsvc sha256, relaxed": lambda: _timed_fresh(share / "b", lambda: sha256.put(source, "/b")),
+                "ftpsvc md5, relaxed": lambda: _timed_fresh(share / "m", lambda: md5.put(source, "/m")),
+                "ftpsvc blake3, TLS, relaxed": lambda: _timed_fresh(
+                    secure_share / "t", lambda: tls.put(source, "/t")
+                ),
                 "ftpsvc blake3, durable": lambda: _timed_fresh(
                     durable_share / "c", lambda: durable.put(source, "/c")
                 ),
@@ -57,6 +78,12 @@ def run(work: Path, options: argparse.Namespace) -> str:
                 ),
                 "ftpsvc sha256": lambda: timed(
                     lambda: sha256.get("/source.bin", _fresh(work / "got2"), overwrite=True)
+                ),
+                "ftpsvc md5": lambda: timed(
+                    lambda: md5.get("/source.bin", _fresh(work / "got6"), overwrite=True)
+                ),
+                "ftpsvc blake3, TLS": lambda: timed(
+                    lambda: tls.get("/source.bin", _fresh(work / "got7"), overwrite=True)
                 ),
                 "pyftpdlib + ftplib, unverified": lambda: timed(
                     lambda: ftp.get("source.bin", _fresh(work / "got3"))
@@ -81,8 +108,9 @@ def run(work: Path, options: argparse.Namespace) -> str:
     return result
 
 
-def _random_file(path: Path, size: int) -> None:
-    generator = random.Random(1)  # content that does not compress, the same every time
+def random_file(path: Path, size: int) -> None:
+    """Makes a file of content that does not compress, the same every time."""
+    generator = random.Random(1)
     with path.open("wb") as file:
         while size:
             piece = min(size, 1 << 24)

@@ -4,35 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import ftplib
+import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 _BUFFER = 1 << 20
 _START_SECONDS = 30
 
 
+def clean_environment() -> dict[str, str]:
+    """Returns the variables for commands: as installed, where bytecode is compiled once and kept."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+
+class Running(NamedTuple):
+    """A server: what a client is to be told (a URL or a port), and its process."""
+
+    where: str
+    pid: int
+
+
 @contextlib.contextmanager
 def ftpsvc_server(
-    root: Path, share: Path, *flags: str, listen: str = "ftpsvc+tcp://127.0.0.1:0"
-) -> Iterator[tuple[str, int]]:
+    root: Path,
+    share: Path,
+    *flags: str,
+    listen: str = "ftpsvc+tcp://127.0.0.1:0",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Serves `share` to guests who may write; yields the URL and the process id."""
     command = [
         sys.executable, "-m", "ftpsvc.server", "--root", str(root), "--listen", listen,
         "--share", str(share), "--guest", "write", *flags,
     ]  # fmt: skip
-    with _process(command, r"listening on (\S+)") as (url, pid):
-        yield url, pid
+    with _process(command, r"listening on (\S+)", environment) as running:
+        yield running
+
+
+def fingerprint(root: Path) -> str:
+    """Returns the fingerprint of the certificate of a root, SHA-256 in hex."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.x509 import load_pem_x509_certificate
+
+    (path,) = (path for path in (root / ".ftpsvc").glob("**/*.pem") if b"BEGIN CERT" in path.read_bytes())
+    return load_pem_x509_certificate(path.read_bytes()).fingerprint(SHA256()).hex()
 
 
 @contextlib.contextmanager
-def pyftpdlib_server(share: Path) -> Iterator[tuple[int, int]]:
-    """Serves `share` by pyftpdlib, threads, sendfile; yields the port and the process id."""
-    command = [sys.executable, "-m", "benchmarks.ftp_peer", str(share)]
+def pyftpdlib_server(share: Path, kind: str = "threads") -> Iterator[tuple[int, int]]:
+    """Serves `share` by pyftpdlib, in `threads` or `async` in one loop; yields the port and the process id."""
+    command = [sys.executable, "-m", "benchmarks.ftp_peer", str(share), kind]
     with _process(command, r"listening on (\d+)") as (port, pid):
         yield int(port), pid
 
@@ -46,13 +75,64 @@ def bare_tls_server(certificate: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], pattern: str) -> Iterator[tuple[str, int]]:
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def rsync_daemon(work: Path, share: Path) -> Iterator[str | None]:
+    """Serves `share` by rsync's own daemon; yields the URL of its module, or None where rsync is not installed."""
+    program = shutil.which("rsync")
+    if program is None:
+        yield None
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:  # rsync cannot say which port it found
+        port = free.getsockname()[1]
+    settings = work / "rsyncd.conf"
+    settings.write_text(
+        f"use chroot = no\nreverse lookup = no\nuid = {os.getuid()}\ngid = {os.getgid()}\n"
+        f"log file = {work / 'rsyncd.log'}\n[b]\npath = {share}\nread only = no\n"
+    )
+    command = [
+        program,
+        "--daemon",
+        "--no-detach",
+        "--address=127.0.0.1",
+        f"--port={port}",
+        f"--config={settings}",
+    ]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        _wait_for(port)
+        yield f"rsync://127.0.0.1:{port}/b"
+    finally:
+        process.terminate()
+        process.wait(_START_SECONDS)
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            threading.Event().wait(0.05)
+
+
+@contextlib.contextmanager
+def _process(
+    command: list[str], pattern: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=clean_environment() | dict(environment or {})
+    )
+    drain: threading.Thread | None = None
     try:
         assert process.stderr is not None
         for line in process.stderr:
             if found := re.search(pattern, line):
-                yield found[1], process.pid
+                # What it says later is read and dropped, so that a full pipe never stops it.
+                drain = threading.Thread(target=process.stderr.read)
+                drain.start()
+                yield Running(found[1], process.pid)
                 break
         else:
             raise RuntimeError(f"{command[2]} did not start")
@@ -62,6 +142,8 @@ def _process(command: list[str], pattern: str) -> Iterator[tuple[str, int]]:
             process.wait(_START_SECONDS)
         process.kill()
         process.wait()
+        if drain is not None:
+            drain.join()
         if process.stderr is not None:
             process.stderr.close()
 
@@ -88,6 +170,25 @@ class Ftp:
             while count := data.recv_into(self._view):
                 file.write(self._view[:count])
         self._ftp.voidresp()
+
+    def put_tree(self, source: Path, name: str) -> None:
+        """Stores a tree, one file after the other, unverified."""
+        for folder, _, files in os.walk(source):
+            there = "/".join([name, *Path(folder).relative_to(source).parts])
+            self._ftp.mkd(there)
+            for file in files:
+                with open(os.path.join(folder, file), "rb") as content:
+                    self._ftp.storbinary(f"STOR {there}/{file}", content, _BUFFER)
+
+    def get_tree(self, name: str, target: Path) -> None:
+        """Fetches a tree, one file after the other, unverified."""
+        target.mkdir()
+        for entry, facts in list(self._ftp.mlsd(name, ["type"])):
+            if facts["type"] == "dir":
+                self.get_tree(f"{name}/{entry}", target / entry)
+            elif facts["type"] == "file":
+                with (target / entry).open("wb") as file:
+                    self._ftp.retrbinary(f"RETR {name}/{entry}", file.write, _BUFFER)
 
     def close(self) -> None:
         """Ends the session."""
