@@ -143,21 +143,29 @@ class Received:
     size: int
 
 
-def send(link: Link, request: Put, source: Source, watcher: Progress, answer: Answer) -> None:
+def send(
+    link: Link,
+    request: Put,
+    source: Source,
+    watcher: Progress,
+    answer: Answer,
+    hasher: Hasher | None = None,
+) -> None:
     """Sends a `put` with its content. The answer is collected later.
 
     Args:
         link: The connection.
-        request: The request; its size is the source's.
-        source: Where the bytes come from. It may be closed as soon as this returns.
+        request: The request; its size is what is left of the source's.
+        source: Where the bytes come from, at the request's offset. It may be closed as soon as this returns.
         watcher: Is told of every piece.
         answer: Takes the server's answer; when the source failed, with that as its error.
+        hasher: One that has seen what comes before the offset; None for the whole of a file.
 
     Raises:
         ReadFailed: The source failed so early that only ending the connection could stop the upload.
         FtpsvcError: The connection's end, or the server's reason for it.
     """
-    hasher = digests.new(request.algorithm)
+    hashing = digests.new(request.algorithm) if hasher is None else hasher
     problem: FtpsvcError | None = None
 
     def answered(event: ResponseReceived) -> None:
@@ -179,7 +187,7 @@ def send(link: Link, request: Put, source: Source, watcher: Progress, answer: An
             except OSError as error:
                 problem = ReadFailed(source.name, error.strerror or str(error))
             if filled:
-                hasher.update(piece[:filled])
+                hashing.update(piece[:filled])
                 channel.send_payload(piece[:filled])
                 owed -= filled
                 watcher.advance(filled)
@@ -192,7 +200,7 @@ def send(link: Link, request: Put, source: Source, watcher: Progress, answer: An
         channel.send_zeros(owed)
         channel.queue(channel.connection.send_trailer(None, problem))
     else:
-        channel.queue(channel.connection.send_trailer(hasher.hexdigest()))
+        channel.queue(channel.connection.send_trailer(hashing.hexdigest()))
 
 
 def receive(

@@ -29,6 +29,7 @@ class TransferCalls(Conversation):
         remote: str | None = None,
         *,
         clobber: bool = True,
+        resume: bool = True,
         modified: int | None = None,
         mode: int | None = None,
         delta: bool = True,
@@ -36,12 +37,16 @@ class TransferCalls(Conversation):
     ) -> Transfer:
         """Stores one file, atomically: others see the old content or the new, never a part.
 
+        What arrived of a large file before an interruption is kept by a server with the feature `begin`, and the next
+        call goes on with it if it is the beginning of the same content.
+
         Args:
             source: A local path, a binary stream (read from where it stands to its end; one that cannot seek is
                 copied to a temporary file first, since its length must be known), or the content itself.
             remote: Where to; ending in `/` it is the directory to put it into. None is the name of the local file
                 in the session's directory.
             clobber: Whether a file of that name may be replaced.
+            resume: Whether to go on with what an earlier call left on the server; False drops that.
             modified: mtime to give it, nanoseconds since 1970 UTC; None is that of the local file, if it is one.
             mode: Permission bits, of which the server keeps the owner's executable bit; None likewise.
             delta: Whether a large local file may be sent as what differs from the version that the server has.
@@ -57,7 +62,7 @@ class TransferCalls(Conversation):
             FtpsvcError: Any other refusal, or the connection's end: then it may or may not have been stored.
         """
         from ftpsvc_client.sources import opened
-        from ftpsvc_client.upload import store
+        from ftpsvc_client.upload import Resumption, store
 
         watcher = progress or Unwatched()
         with opened(source) as (content, local):
@@ -67,15 +72,19 @@ class TransferCalls(Conversation):
                 modified=modified if modified is not None else _not_negative(getattr(content, "modified", None)),
                 mode=mode if mode is not None else getattr(content, "mode", None),
             )  # fmt: skip
+            tries = self._tries()
+            resumption = Resumption(restart=not resume, moved=tries.progress)
 
             def work(link: Link) -> Transfer:
                 if not clobber:
                     need(link, "no-clobber", base=False)
                 content.rewind()
-                return store(link, request, content, local, watcher, relink=self._renew if delta else None)
+                return store(
+                    link, request, content, local, watcher, resumption, relink=self._renew if delta else None
+                )
 
             if clobber:
-                return self._again(work)
+                return self._again(work, tries)
             with self._turn() as link:
                 return work(link)
 

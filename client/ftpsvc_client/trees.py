@@ -77,7 +77,9 @@ class TreeCalls(Conversation):
         plan = Upload(source, remote, there, exists, self.algorithm, compare, links=links, told=_nobody)
         if progress is not None:  # a total that is known from the start is worth a second walk
             _expect(plan, progress)
-        report = self._upload(plan.pieces(), clobber=clobber, connections=connections, progress=progress)
+        report = self._upload(
+            plan.pieces(), clobber=clobber, resume=resume, connections=connections, progress=progress
+        )
         report.add(plan.report)
         return report
 
@@ -211,7 +213,13 @@ class TreeCalls(Conversation):
         return there, True
 
     def _upload(
-        self, pieces: Iterable[Piece], *, clobber: bool, connections: int, progress: Progress | None
+        self,
+        pieces: Iterable[Piece],
+        *,
+        clobber: bool,
+        connections: int,
+        progress: Progress | None,
+        resume: bool = True,
     ) -> TreeReport:
         """Does the work of an upload, on as many connections as are wanted."""
         watcher = progress or Unwatched()
@@ -231,7 +239,7 @@ class TreeCalls(Conversation):
             tries = conversation._tries()
             with conversation._turn() as link:
                 upload = TreeUpload(
-                    link, self.algorithm, clobber=clobber, watcher=watcher, moved=tries.progress,
+                    link, self.algorithm, clobber=clobber, resume=resume, watcher=watcher, moved=tries.progress,
                     mend=lambda error: conversation._mended(tries, error),
                 )  # fmt: skip
                 yield upload

@@ -14,6 +14,7 @@ from ftpsvc_client import content
 from ftpsvc_client.link import Link
 from ftpsvc_client.results import Problem, TreeReport
 from ftpsvc_client.retries import passes
+from ftpsvc_client.upload import Resumption, go_on, is_resumable
 from ftpsvc_client.watching import Progress
 
 _REMOVE_SECONDS = 600.0
@@ -40,6 +41,7 @@ class TreeUpload:
         algorithm: str,
         *,
         clobber: bool,
+        resume: bool,
         watcher: Progress,
         mend: Mend,
         moved: Callable[[], object],
@@ -50,6 +52,7 @@ class TreeUpload:
             link: The connection to begin with.
             algorithm: Digest algorithm.
             clobber: Whether files may be replaced. Where not, a file whose answer was lost is not sent again.
+            resume: Whether to go on with what the server holds of large files.
             watcher: Is told how it goes on.
             mend: See `Mend`.
             moved: Is called for each answer.
@@ -57,6 +60,8 @@ class TreeUpload:
         self._link = link
         self._algorithm = algorithm
         self._clobber = clobber
+        self._resume = resume
+        self._begun: dict[str, Resumption] = {}
         self._watcher = watcher
         self._mend = mend
         self._moved = moved
@@ -124,13 +129,22 @@ class TreeUpload:
             self._watcher.begin(job.path, source.size)
             done = False
             try:
-                content.send(self._link, request, source, self._watcher, partial(self._answered, job))
+                hasher = None
+                if is_resumable(self._link, source.size):
+                    resumption = self._begun.get(job.target)
+                    if resumption is None:
+                        resumption = Resumption(restart=not self._resume, moved=self._moved)
+                        self._begun[job.target] = resumption
+                    request, hasher = go_on(self._link, request, source, resumption)
+                    self._watcher.advance(request.offset)
+                content.send(self._link, request, source, self._watcher, partial(self._answered, job), hasher)
                 done = True
             finally:
                 self._watcher.end(done=done)
 
     def _answered(self, job: _Job, event: ResponseReceived) -> None:
         self._unanswered.remove(job)
+        self._begun.pop(job.target, None)
         self._moved()
         if job.what == "remove" and isinstance(event.error, NotFound):
             return

@@ -17,6 +17,7 @@ class Cutter:
         connections: How many there were.
         cuts_up: Counts of `up` at which the connection is cut, in order; each is used once.
         cuts_down: Counts of `down`, likewise.
+        hold_at: Count of `up` or `down` at which nothing passes any more, until `let_go`; None is never.
         refuses: Whether new connections are cut at once.
         where: Host and port of the server; may be changed when it restarts.
     """
@@ -28,11 +29,17 @@ class Cutter:
         self.connections = 0
         self.cuts_up: list[int] = []
         self.cuts_down: list[int] = []
+        self.hold_at: int | None = None
+        self._going = threading.Event()
         self.refuses = False
         self.where = where
         self.ended = False
         self.lock = threading.Lock()
         self.open: set[socket.socket] = set()
+
+    def let_go(self) -> None:
+        """Lets everything pass again."""
+        self._going.set()
 
     def cut(self) -> None:
         """Cuts every connection now."""
@@ -56,6 +63,8 @@ class Cutter:
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
         ready, _, _ = select.select([client, server], [], [])
+        if self.hold_at is not None and max(self.up, self.down) >= self.hold_at and not self.ended:
+            self._going.wait()
         for source in ready:
             is_up = source is client
             cuts, done = (self.cuts_up, self.up) if is_up else (self.cuts_down, self.down)
@@ -108,6 +117,7 @@ def cutter(url: str) -> Iterator[Cutter]:
                 listener.shutdown(socket.SHUT_RDWR)
             acceptor.join()
             net.ended = True
+            net.let_go()
             net.cut()
             for thread in threads:
                 thread.join()

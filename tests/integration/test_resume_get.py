@@ -16,8 +16,8 @@ from ftpsvc_client.retries import Retry
 from tests.helpers.counts import count
 from tests.helpers.cutter import Cutter, cutter
 from tests.helpers.embedded import embedded
+from tests.helpers.files import MIB, fill, same
 
-MIB = 1 << 20
 SIZE = count(32, 1024) * MIB
 LOST = MIB + 30_000
 """What a cut costs at most: the transfer buffer that was being filled, and the messages of a new connection."""
@@ -40,24 +40,6 @@ def here(tmp_path: Path) -> Path:
     folder = tmp_path / "here"
     folder.mkdir()
     return folder
-
-
-def fill(path: Path, size: int, seed: bytes = b"a") -> None:
-    """Writes a file in which no block is like another."""
-    import random
-
-    chance = random.Random(seed)
-    with path.open("wb") as file:
-        for _ in range(0, size, MIB):
-            file.write(chance.randbytes(min(MIB, size)))
-
-
-def same(one: Path, other: Path) -> bool:
-    with one.open("rb") as first, other.open("rb") as second:
-        while piece := first.read(MIB):
-            if piece != second.read(MIB):
-                return False
-        return not second.read(1)
 
 
 def names(folder: Path) -> list[str]:

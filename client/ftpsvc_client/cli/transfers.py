@@ -99,7 +99,14 @@ def put(
 
         def store_file(source: str | BinaryIO, name: str, where: str) -> None:
             try:
-                stored = client.put(source, where, clobber=not no_clobber, delta=not whole, progress=watch)
+                stored = client.put(
+                    source,
+                    where,
+                    clobber=not no_clobber,
+                    resume=not no_resume,
+                    delta=not whole,
+                    progress=watch,
+                )
             except NotFound as error:
                 if error.path != name:
                     error.hint = "the directory has to be there; `ftpsvc mkdir -p` makes it"
