@@ -113,15 +113,16 @@ def _tests() -> list[str]:
     return [path.relative_to(REPOSITORY).as_posix() for path in paths]
 
 
-@pytest.mark.parametrize("program", sorted(COURSE.glob("*/*.py")), ids=_name)
-def test_a_program_says_how_it_is_run_and_needs_the_standard_library_only(program: Path) -> None:
-
-    tree = ast.parse(program.read_text(encoding="utf-8"))
-    text = ast.get_docstring(tree) or ""
-    if _name(program) not in IMPORTED and program.name != "syntax_error.py":
-        assert f"python {program.name}" in text
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    beside = {path.stem for path in program.parent.glob("*.py")}
-    optional = {"matplotlib"} if program.name == "measure.py" else set()
-    assert imported <= sys.stdlib_module_names | beside | optional
+def test_programs_say_how_they_are_run_and_need_the_standard_library_only() -> None:
+    for program in sorted(COURSE.glob("*/*.py")):
+        name = _name(program)
+        tree = ast.parse(program.read_text(encoding="utf-8"))
+        if name not in IMPORTED and program.name != "syntax_error.py":
+            assert f"python {program.name}" in (ast.get_docstring(tree) or ""), name
+        imported = {
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        }
+        imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        beside = {path.stem for path in program.parent.glob("*.py")}
+        optional = {"matplotlib"} if program.name == "measure.py" else set()
+        assert imported <= sys.stdlib_module_names | beside | optional, name

@@ -12,7 +12,13 @@ PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
 with socket.create_connection((HOST, PORT)) as sock, sock.makefile("r", encoding="utf-8") as robot:
     print(robot.readline(), end="")
     for line in sys.stdin:
-        sock.sendall(line.encode())
-        if not (answer := robot.readline()):
+        try:
+            sock.sendall(line.encode())
+            answer = robot.readline()
+        except (
+            ConnectionError
+        ):  # lesson 02: what is said after the robot has hung up may be answered by a reset
+            break
+        if not answer:
             break
         print(answer, end="")
