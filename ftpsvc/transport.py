@@ -40,6 +40,8 @@ class Channel:
     Attributes:
         connection: The protocol's state.
         wire: The socket. What is sent and received past the channel breaks the conversation.
+        before_wait: Is called before anything is received that may have to be waited for, and may queue what is to be
+            sent first. None, as at first: nothing is. Server only.
         watch: Is told the bytes of each move of payload and the seconds that the peer made us wait for it; what it
             raises ends the transfer. None, as at first: nobody is told. Server only.
     """
@@ -59,6 +61,7 @@ class Channel:
         self._stall = stall
         self._header = header
         self._outbox = bytearray()
+        self.before_wait: Callable[[], None] | None = None
         self._events: deque[Event] = deque()
         self._announced = False
         self._lent = False
@@ -98,6 +101,8 @@ class Channel:
             event = connection.next_event()
             if event is not None:
                 return event
+            if self.before_wait is not None:
+                self.before_wait()
             self.flush()
             if self._events:  # what came while we sent
                 continue
@@ -212,6 +217,8 @@ class Channel:
         return self._lent or self.connection.incoming_payload > 0 or self._announced
 
     def _receive_payload_into(self, view: memoryview) -> int:
+        if self.before_wait is not None:
+            self.before_wait()
         self.flush()
         started = time.monotonic() if self.watch is not None else 0.0
         count = self.wire.receive_into(view, Deadline(self._stall, "data"))

@@ -128,6 +128,12 @@ class Limits(_Section):
     window_bytes: int = _setting(
         256 * 1024, "bytes", "of header in those requests: what the kernel buffers anyway", ge=65536
     )
+    waiting: int = _setting(
+        512,
+        "uploads",
+        "of small files that wait at once to be made durable together; each holds an open file",
+        ge=0,
+    )
     drain: int = _setting(
         64 << 20, "bytes", "of a refused upload that are read and dropped so that the connection stays usable", ge=0,
         le=MAX_SIZE,

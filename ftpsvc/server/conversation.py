@@ -9,6 +9,7 @@ import logging
 import select
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,7 @@ from ftpsvc.protocol.limits import MAX_HEADER_BEFORE_LOGIN
 from ftpsvc.protocol.state import Role
 from ftpsvc.server import log, service, trail
 from ftpsvc.server.audit import Audit
+from ftpsvc.server.batch import Budget
 from ftpsvc.server.config import Settings
 from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.guests import Guests
@@ -67,6 +69,7 @@ class Context:
         logins: What log-ins need.
         bandwidth: What payloads share; None is no limit.
         audit: Where what is done is written down; None is nowhere.
+        budget: How many uploads may wait to be made durable together; None: none, since nothing is synced.
     """
 
     settings: Settings
@@ -76,6 +79,7 @@ class Context:
     logins: Logins | None = None
     bandwidth: Bandwidth | None = None
     audit: Audit | None = None
+    budget: Budget | None = None
 
 
 def hold(
@@ -167,7 +171,26 @@ class _Talk:
         exchange = Exchange(
             channel, session, settings, self._context.pool, self.check, logins,
             bandwidth=self._context.bandwidth, gone=self.gone, sit=self._seat.take_for, audit=self._context.audit,
+            budget=self._context.budget,
         )  # fmt: skip
+        exchange.settle = lambda: service.settle(exchange)
+        channel.before_wait = lambda: self._settle_before_waiting(exchange)
+        try:
+            return self._serve(session, exchange)
+        finally:
+            with suppress(TransportError):
+                if exchange.batch:  # complete before whatever has ended this
+                    exchange.settle()
+                    channel.flush()
+
+    def _settle_before_waiting(self, exchange: Exchange) -> None:
+        """Closes the batch, unless more has arrived already."""
+        batch = exchange.batch
+        if batch and (batch.full or not self._channel.wire.readable(0)):
+            exchange.settle()
+
+    def _serve(self, session: Session, exchange: Exchange) -> str:
+        channel, settings = self._channel, self._context.settings
         timeouts = settings.timeouts
         if session.rights is not Rights.NONE:
             self._seat.take_for(None)
@@ -190,6 +213,7 @@ class _Talk:
                 raise TypeError(f"{type(event).__name__} in place of a request")
             self.requests += 1
             if isinstance(event.request, Quit):
+                exchange.settle()
                 channel.queue(channel.connection.send_goodbye())
                 return _QUIT
             service.answer(exchange, event)

@@ -17,6 +17,7 @@ from ftpsvc.buffers import BufferPool
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server import log, tcp, volumes
 from ftpsvc.server.audit import Audit
+from ftpsvc.server.batch import Budget
 from ftpsvc.server.config import Settings
 from ftpsvc.server.conversation import Context
 from ftpsvc.server.guests import Guests
@@ -28,6 +29,7 @@ from ftpsvc.server.sweeper import Sweeper
 from ftpsvc.server.tls import Certificates
 from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
+from ftpsvc.storage.together import Syncers
 
 _log = logging.getLogger("ftpsvc.server.daemon")
 
@@ -55,6 +57,7 @@ class Daemon:
         self.has_users = False
         self._opened = ExitStack()
         self._listeners: list[tcp.Listener] = []
+        self._syncers: Syncers | None = None
         self._swept: list[Callable[[float], int]] = []
         self._cut = 0
 
@@ -113,7 +116,11 @@ class Daemon:
             durable=settings.durability is Durability.FULL,
         )
         self._opened.callback(audit.close)
-        storage = volumes.open_for_guests(settings)
+        durable = settings.durability is Durability.FULL
+        if durable:
+            self._syncers = Syncers()
+            self._opened.callback(self._syncers.close)
+        storage = volumes.open_for_guests(settings, self._syncers)
         if storage is not None:
             self._opened.callback(storage.close)
             self._swept.append(storage.expire)
@@ -129,6 +136,7 @@ class Daemon:
             logins=logins,
             bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
             audit=audit,
+            budget=Budget(settings.limits.waiting) if durable else None,
         )
 
     def stop(self, grace: float | None = None) -> int:
@@ -183,9 +191,16 @@ class Daemon:
         accounts = Accounts(settings.root, settings.database)
         self._opened.callback(accounts.close)
         self.has_users = bool(accounts.users())
-        homes = Homes(settings.root, durability=settings.durability, max_file_size=settings.limits.file_size)
+        homes = Homes(
+            settings.root,
+            durability=settings.durability,
+            max_file_size=settings.limits.file_size,
+            syncers=self._syncers,
+        )
         self._opened.callback(homes.close)
-        handouts = LocalStorage(settings.root / volumes.HANDOUTS, durability=settings.durability)
+        handouts = LocalStorage(
+            settings.root / volumes.HANDOUTS, durability=settings.durability, syncers=self._syncers
+        )
         self._opened.callback(handouts.close)
         self._swept += [homes.expire, handouts.expire]
         return Logins(accounts, homes, handouts, plain=settings.plain_login)

@@ -17,6 +17,7 @@ from ftpsvc.exceptions import Changed, ConnectionLost, FtpsvcError, ReadFailed, 
 from ftpsvc.protocol.connection import TrailerReceived
 from ftpsvc.protocol.headers import BlockList, Content, Listing
 from ftpsvc.protocol.state import State
+from ftpsvc.server.batch import Batch, Budget
 from ftpsvc.server.config import Limits, Settings
 from ftpsvc.server.pace import Pace
 from ftpsvc.server.session import Rights, Session
@@ -61,6 +62,8 @@ class Exchange:
         logins: What log-ins need; None where there are no accounts.
         sit: Counts the connection as one of a user's, who is named; see `Seat.take_for`.
         watch: What watches how fast payloads are; None is nobody.
+        batch: Uploads that wait to be committed together.
+        settle: Commits and answers those that wait. To be called before anything else is answered.
         about: What the audit is told about the request under way, beside what the request says itself.
     """
 
@@ -77,6 +80,7 @@ class Exchange:
         gone: Callable[[bool], bool] | None = None,
         sit: Callable[[str, bool], None] | None = None,
         audit: Audit | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Takes what one connection works with.
 
@@ -91,7 +95,10 @@ class Exchange:
             gone: Tells whether nobody is at the other end any more; is asked with whether we are sending.
             sit: See the attribute; None counts nobody.
             audit: Where what is done is written down; None is nowhere.
+            budget: How many uploads may wait; None: none ever does.
         """
+        self.batch = Batch(budget)
+        self.settle: Callable[[], None] = _settle_nothing
         self.channel = channel
         self.session = session
         self.limits: Limits = settings.limits
@@ -131,6 +138,7 @@ class Exchange:
         user = session.identity.user.name if session.identity is not None else f"@{session.address}"
         with shares.ask(user, count) as turn:
             while seconds := turn.seconds():
+                self.settle()
                 self.channel.flush()  # whoever waits for earlier answers does not wait for this
                 if self._gone(sending):
                     raise ConnectionLost("the client went away while its transfer waited for its share")
@@ -314,6 +322,10 @@ class _InPieces(BufferPool):
         """Lends a buffer; see `BufferPool.borrow`."""
         with self._whole.borrow(min(size, self._piece)) as view:
             yield view[: self._piece]
+
+
+def _settle_nothing() -> None:
+    """Stands in where nothing ever waits."""
 
 
 def _count_nobody(user: str, always: bool) -> None:

@@ -20,6 +20,7 @@ from ftpsvc.exceptions import ConfigError, NotFound, Unavailable
 from ftpsvc.storage.base import Durability, Storage
 from ftpsvc.storage.local import LocalStorage
 from ftpsvc.storage.partials import sweep
+from ftpsvc.storage.together import Syncers
 
 USERS: Final = "users"
 
@@ -37,14 +38,23 @@ class _Home:
 class Homes:
     """The homes of a server. Thread-safe."""
 
-    def __init__(self, root: Path, *, durability: Durability, max_file_size: int | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        durability: Durability,
+        max_file_size: int | None,
+        syncers: Syncers | None = None,
+    ) -> None:
         """Serves ROOT/users, which must exist.
 
         Args:
             root: The server's root.
             durability: As for `LocalStorage`.
             max_file_size: As for `LocalStorage`.
+            syncers: As for `LocalStorage`.
         """
+        self._syncers = syncers
         self._folder: Final = root / USERS
         self._durability = durability
         self._max_file_size = max_file_size
@@ -123,7 +133,11 @@ class Homes:
                 used, files = recount(top, partials=False)  # the storage adopts those
             books = Books(quota, used, files)
             storage = LocalStorage(
-                folder, durability=self._durability, quota=books, max_file_size=self._max_file_size
+                folder,
+                durability=self._durability,
+                quota=books,
+                max_file_size=self._max_file_size,
+                syncers=self._syncers,
             )
         except (OSError, ConfigError) as error:
             reason = error.strerror if isinstance(error, OSError) else None

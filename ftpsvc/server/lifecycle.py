@@ -86,7 +86,7 @@ def run(settings: Settings, output: Output) -> Exit:
     Raises:
         ConfigError: It cannot start.
     """
-    notes = _raise_descriptor_limit(settings.limits.connections)
+    notes = _raise_descriptor_limit(settings.limits.connections, settings.limits.waiting)
     previous = threading.stack_size(_STACK_BYTES)
     try:
         with _Signals() as signals:
@@ -159,11 +159,11 @@ def _hints(daemon: Daemon, settings: Settings) -> list[str]:
     return hints
 
 
-def _raise_descriptor_limit(connections: int) -> list[str]:
+def _raise_descriptor_limit(connections: int, waiting: int) -> list[str]:
     """Raises the limit of open descriptors as far as the connections need, or returns a note that it is too low."""
     import resource  # POSIX only, as the daemon is; imported here so that `--help` works anywhere
 
-    needed = _DESCRIPTORS_EACH * connections + _DESCRIPTORS_BESIDE
+    needed = _DESCRIPTORS_EACH * connections + waiting + _DESCRIPTORS_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return []

@@ -43,13 +43,15 @@ from ftpsvc.protocol.headers import (
 )
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_HEADER_BEFORE_LOGIN
 from ftpsvc.server import log, trail
+from ftpsvc.server.batch import SMALL, Later, Waiting
 from ftpsvc.server.config import Settings
 from ftpsvc.server.delta import blocks, patch
 from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.listing import describe, ls
 from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
 from ftpsvc.server.session import Rights, Session
-from ftpsvc.server.transfers import begin, get, put, verify
+from ftpsvc.server.transfers import begin, get, put, stored, verify
+from ftpsvc.storage.base import Entry
 
 FEATURES: Final = (
     "stat", "pwd", "mkdir", "rm", "mv", "df", "verify", "begin", "blocks", "patch",
@@ -75,7 +77,7 @@ class Operation:
         open: Whether it is served before a log-in.
     """
 
-    handle: Callable[[Exchange, Any], Response | None]
+    handle: Callable[[Exchange, Any], Response | Later | None]
     writes: bool = False
     open: bool = False
 
@@ -108,7 +110,7 @@ def max_header(session: Session) -> int:
 
 
 def answer(exchange: Exchange, event: RequestReceived) -> None:
-    """Serves one request: whatever comes of it, one answer is queued.
+    """Serves one request: whatever comes of it, one answer is queued, now or with those of a batch.
 
     Raises:
         Fatal: It was refused, and the connection cannot go on.
@@ -117,9 +119,17 @@ def answer(exchange: Exchange, event: RequestReceived) -> None:
     started = time.monotonic()
     outcome: BaseException | None = None
     kept = False
-    exchange.about.clear()
+    batch = exchange.batch
+    if batch and (event.op != "put" or event.request is None or event.size > SMALL):
+        exchange.settle()
+    exchange.about = {}
     try:
         response = _serve(exchange, event)
+        if isinstance(response, Later):
+            batch.add(Waiting(event, response, exchange.about, started))
+            if batch.full:
+                exchange.settle()
+            return
         # Before the answer is sent: what a client was told, the audit knows.
         kept = True
         _write_down(exchange, event, None, started)
@@ -131,8 +141,53 @@ def answer(exchange: Exchange, event: RequestReceived) -> None:
             _write_down(exchange, event, outcome, started)
         if isinstance(error, ProtocolError | TransportError) or not isinstance(error, FtpsvcError):
             raise
+        exchange.settle()
         exchange.refuse(error)
     _note(exchange, event, outcome if isinstance(outcome, FtpsvcError) else None, started)
+
+
+def settle(exchange: Exchange) -> None:
+    """Commits the uploads that wait, and queues their answers in the order of the requests.
+
+    Raises:
+        TransportError: The connection broke.
+    """
+    waiting = exchange.batch.close()
+    if not waiting:
+        return
+    about = exchange.about
+    try:
+        for one, outcome in zip(waiting, _commit(waiting), strict=True):
+            request, path = one.later.request, str(one.later.place.path)
+            refusal = outcome if isinstance(outcome, FtpsvcError) else None
+            exchange.about = one.about
+            _write_down(exchange, one.event, refusal, one.started)
+            connection = exchange.channel.connection
+            if isinstance(outcome, FtpsvcError):
+                exchange.channel.queue(connection.send_error(outcome))
+            else:
+                answered = stored(request, path, one.later.digest, outcome)
+                exchange.channel.queue(connection.send_response(answered))
+            _note(exchange, one.event, refusal, one.started)
+    finally:
+        exchange.about = about
+
+
+def _commit(waiting: list[Waiting]) -> list[Entry | FtpsvcError]:
+    """Commits uploads, those of each storage together; errors name paths as the client knows them."""
+    outcomes: dict[int, Entry | FtpsvcError] = {}
+    try:
+        for storage in {id(one.later.place.storage): one.later.place.storage for one in waiting}.values():
+            here = [number for number, one in enumerate(waiting) if one.later.place.storage is storage]
+            uploads = [(waiting[number].later.upload, waiting[number].later.digest) for number in here]
+            outcomes |= zip(here, storage.commit_all(uploads), strict=True)
+    finally:
+        for one in waiting:
+            one.later.upload.abort()  # does nothing after a commit
+    for number, outcome in outcomes.items():
+        if isinstance(outcome, FtpsvcError):
+            waiting[number].later.place.__exit__(type(outcome), outcome, None)
+    return [outcomes[number] for number in range(len(waiting))]
 
 
 def _write_down(
@@ -144,7 +199,7 @@ def _write_down(
         trail.request(audit, exchange, event, outcome, time.monotonic() - started)
 
 
-def _serve(exchange: Exchange, event: RequestReceived) -> Response | None:
+def _serve(exchange: Exchange, event: RequestReceived) -> Response | Later | None:
     operation = OPERATIONS.get(event.op)
     # What there is and what there is not is nobody's business before a log-in.
     if operation is None or not operation.open:

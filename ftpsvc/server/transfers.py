@@ -7,6 +7,7 @@ from ftpsvc.exceptions import (
     BadOffset,
     Changed,
     DigestMismatch,
+    FtpsvcError,
     InvalidRequest,
     ProtocolError,
     ReadFailed,
@@ -16,18 +17,20 @@ from ftpsvc.exceptions import (
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.headers import Begin, Content, Get, Put, Stored, Verified, Verify
 from ftpsvc.protocol.limits import MAX_SIZE
+from ftpsvc.server.batch import Later
 from ftpsvc.server.exchange import Exchange
 from ftpsvc.server.namespace import Place
 from ftpsvc.server.session import Started
-from ftpsvc.storage.base import Digest, Entry, Upload
+from ftpsvc.storage.base import Digest, Entry, Storage, Upload
 
 
-def put(exchange: Exchange, request: Put) -> Stored:
-    """Stores a file: refused before its first byte, or visible when it is answered."""
+def put(exchange: Exchange, request: Put) -> Stored | Later:
+    """Stores a file: refused before its first byte, or visible when it is answered. A small one may wait for others."""
     place = exchange.session.writing(request.path)
     path = str(place.path)
     started = exchange.session.started
     if started is not None and started.path == place.path:
+        exchange.settle()
         return _go_on(exchange, request, place, started)
     if request.offset:
         raise BadOffset(path, request.offset, 0, held=0)
@@ -36,20 +39,40 @@ def put(exchange: Exchange, request: Put) -> Stored:
     limit = exchange.limits.file_size
     if limit is not None and request.size > limit:
         raise TooLarge(path, request.size, limit)
-    with (
-        place as storage,
-        storage.create(
-            place.inner,
-            request.size,
-            algorithm=request.algorithm,
-            modified=request.modified,
-            mode=request.mode,
-            clobber=request.clobber,
-            owner=exchange.session.owner,
-        ) as upload,
-    ):
-        digest, entry = _receive(exchange, request, path, upload)
-    return _stored(request, path, digest, entry)
+    with place as storage:
+        upload = _create(exchange, request, place, storage)
+        waits = False
+        try:
+            digest = _receive(exchange, request, path, upload)
+            waits = exchange.batch.may_wait(request)
+            if waits:
+                return Later(request, place, upload, digest)
+            exchange.settle()
+            return stored(request, path, digest, upload.commit(digest))
+        finally:
+            if not waits:
+                upload.abort()
+
+
+def _create(exchange: Exchange, request: Put, place: Place, storage: Storage) -> Upload:
+    """Starts an upload after whatever it may depend on is done."""
+    if exchange.batch.touches(place.path.parts):
+        exchange.settle()
+    while True:
+        try:
+            return storage.create(
+                place.inner,
+                request.size,
+                algorithm=request.algorithm,
+                modified=request.modified,
+                mode=request.mode,
+                clobber=request.clobber,
+                owner=exchange.session.owner,
+            )
+        except FtpsvcError:
+            if not exchange.batch:
+                raise
+            exchange.settle()  # once those that wait are in place it may look otherwise
 
 
 def begin(exchange: Exchange, request: Begin) -> headers.Begun:
@@ -65,6 +88,7 @@ def begin(exchange: Exchange, request: Begin) -> headers.Begun:
         session.superseded = True
         exchange.channel.interrupt()
 
+    exchange.channel.flush()  # what is held may have to be waited for and hashed: nobody waits for that with us
     with place as storage:
         upload = storage.begin(
             place.inner,
@@ -97,17 +121,19 @@ def _go_on(exchange: Exchange, request: Put, place: Place, started: Started) -> 
     upload.describe(modified=request.modified, mode=request.mode, clobber=request.clobber)
     with place, upload:
         try:
-            digest, entry = _receive(exchange, request, path, upload)
+            digest = _receive(exchange, request, path, upload)
+            entry = upload.commit(digest)
         except (TransportError, ProtocolError):
             upload.suspend()
             raise
         except ReadFailed:
             upload.suspend(held)  # zeros may stand for what the client could not read
             raise
-    return _stored(request, path, digest, entry)
+    return stored(request, path, digest, entry)
 
 
-def _receive(exchange: Exchange, request: Put, path: str, upload: Upload) -> tuple[str, Entry]:
+def _receive(exchange: Exchange, request: Put, path: str, upload: Upload) -> str:
+    """Takes the content of an upload, and returns the sender's digest."""
     before = upload.written
     try:
         exchange.receive_content(upload.write)
@@ -115,10 +141,11 @@ def _receive(exchange: Exchange, request: Put, path: str, upload: Upload) -> tup
         exchange.about["bytes"] = upload.written - before
     digest = exchange.receive_digest(path)
     exchange.about |= {"algorithm": request.algorithm, "digest": digest}
-    return digest, upload.commit(digest)
+    return digest
 
 
-def _stored(request: Put, path: str, digest: str, entry: Entry) -> Stored:
+def stored(request: Put, path: str, digest: str, entry: Entry) -> Stored:
+    """Returns the answer to a `put` that is done."""
     return Stored(
         path=path,
         file_size=entry.size,

@@ -17,6 +17,7 @@ from ftpsvc.server.config import Settings
 from ftpsvc.server.homes import USERS
 from ftpsvc.storage.base import Storage
 from ftpsvc.storage.local import LocalStorage
+from ftpsvc.storage.together import Syncers
 
 HIDDEN: Final = ".ftpsvc"
 PUBLIC: Final = "public"
@@ -70,7 +71,7 @@ def lay_out(root: Path) -> None:
         raise ConfigError(f"cannot make the root {root}: {error.strerror}") from None
 
 
-def open_for_guests(settings: Settings) -> Storage | None:
+def open_for_guests(settings: Settings, syncers: Syncers | None = None) -> Storage | None:
     """Opens what guests see, or returns None when they see nothing. The caller closes it.
 
     Raises:
@@ -80,8 +81,11 @@ def open_for_guests(settings: Settings) -> Storage | None:
         return None
     if settings.share is None:
         # Writable by the server even where guests only read: digests of files put there by hand are recorded.
-        return LocalStorage(settings.root / PUBLIC, durability=settings.durability)
+        return LocalStorage(settings.root / PUBLIC, durability=settings.durability, syncers=syncers)
     # In a folder that is only lent nothing is left behind, not even a digest.
     return LocalStorage(
-        settings.share, durability=settings.durability, read_only=settings.guest_may != "write"
+        settings.share,
+        durability=settings.durability,
+        read_only=settings.guest_may != "write",
+        syncers=syncers,
     )

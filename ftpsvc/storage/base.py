@@ -33,6 +33,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 from ftpsvc.digests import Bytes
+from ftpsvc.exceptions import FtpsvcError
 from ftpsvc.paths import RemotePath
 
 Kind = Literal["file", "dir", "link", "other"]
@@ -257,6 +258,13 @@ class Begun(Upload):
         """
 
 
+def _commit(upload: Upload, digest: str) -> Entry | FtpsvcError:
+    try:
+        return upload.commit(digest)
+    except FtpsvcError as error:
+        return error
+
+
 class Storage(ABC):
     """Files and directories beneath one root. All paths are seen from that root."""
 
@@ -328,6 +336,19 @@ class Storage(ABC):
             Busy: Another owner has begun an upload to this path.
             TooLarge, QuotaExceeded, NoSpace, PermissionDenied, Unavailable.
         """
+
+    def commit_all(self, uploads: Sequence[tuple[Upload, str]]) -> Sequence[Entry | FtpsvcError]:
+        """Commits uploads of this storage to different paths, none of which lies beneath another.
+
+        A backend that waits for a disk makes them durable together before it makes the first of them visible.
+
+        Args:
+            uploads: Each with the sender's digest.
+
+        Returns:
+            For each what its `commit` would have returned or raised: one that fails harms no other.
+        """
+        return [_commit(upload, digest) for upload, digest in uploads]
 
     @abstractmethod
     def begin(

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from ftpsvc.digests import Hasher
 from ftpsvc.exceptions import (
     AlreadyExists,
     Changed,
+    FtpsvcError,
     InvalidPath,
     IsADirectory,
     NoSpace,
@@ -35,6 +36,7 @@ from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, translated
 from ftpsvc.storage.partials import partial_name
 from ftpsvc.storage.quota import Quota, Reservation, Unlimited
 from ftpsvc.storage.records import encode
+from ftpsvc.storage.together import Syncers, commit_together
 from ftpsvc.storage.upload import LocalUpload, check_target
 from ftpsvc.storage.volume import Tally, Volume
 from ftpsvc.storage.writers import Writer
@@ -59,6 +61,7 @@ class LocalStorage(Storage):
         quota: Who keeps the books.
         read_only: Whether nothing in the folder may be changed, nor is anything made there for the server's own use.
         max_file_size: Largest file accepted in bytes; None is no limit.
+        syncers: Who syncs uploads that are committed together; None: they are committed one by one.
 
     Raises:
         ConfigError: The folder cannot be served: it is missing, another server has it, or its file system cannot keep
@@ -73,10 +76,12 @@ class LocalStorage(Storage):
         quota: Quota = _UNLIMITED,
         read_only: bool = False,
         max_file_size: int | None = None,
+        syncers: Syncers | None = None,
     ) -> None:
         self._volume = Volume(root, durable=durability is Durability.FULL, quota=quota, read_only=read_only)
         self._max_file_size = max_file_size
         self._room = 0
+        self._syncers = syncers
 
     def stat(self, path: RemotePath) -> Entry:
         with translated(path), self._looking_at(path) as (directory, raw, info):
@@ -172,6 +177,12 @@ class LocalStorage(Storage):
             staged=staged,
             reservation=reservation,
         )
+
+    def commit_all(self, uploads: Sequence[tuple[Upload, str]]) -> Sequence[Entry | FtpsvcError]:
+        ours = [(upload, digest) for upload, digest in uploads if isinstance(upload, LocalUpload)]
+        if self._syncers is None or len(ours) < 2 or len(ours) < len(uploads):
+            return super().commit_all(uploads)
+        return commit_together(self._volume, ours, self._syncers)
 
     def _check_upload(self, path: RemotePath, size: int) -> None:
         if path.is_root:
