@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 import stat
@@ -16,6 +17,7 @@ from ftpsvc.storage.names import Shown, is_hidden, show
 from ftpsvc.storage.records import Record
 from ftpsvc.storage.volume import Volume
 
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 _UNREADABLE: Final = "the server's own rights do not allow reading it"
 
 
@@ -161,9 +163,14 @@ class _Walk:
             self.entries.append(_noted(entry, _UNREADABLE))
             return
         with child:
+            number = len(self.entries)
             self.entries.append(entry)
             if len(self.entries) < self._wanted:
-                self._descend_into(child, (*where, shown.text), None)
+                try:
+                    self._descend_into(child, (*where, shown.text), None)
+                except OSError:
+                    # The rest is listed all the same, but nobody may take what is missing for gone.
+                    self.entries[number] = _noted(entry, _UNREADABLE)
 
     def _descend(
         self, directory: Directory, shown: Shown, where: tuple[str, ...], after: tuple[str, ...] | None
@@ -172,18 +179,28 @@ class _Walk:
             return
         try:
             child = directory.directory(shown.raw)
-        except OSError:  # what was a directory at the last page is none now
-            return
+        except OSError as problem:
+            if problem.errno not in _GONE:
+                raise
+            return  # what was a directory at the last page is none now
+        number = len(self.entries)
         with child:
-            self._descend_into(child, (*where, shown.text), after)
+            try:
+                self._descend_into(child, (*where, shown.text), after)
+            except OSError:
+                if self._wanted <= 2:  # a page of one entry, which would be this one for ever
+                    raise
+                # It was listed on an earlier page as if all were well.
+                info = directory.lstat(shown.raw)
+                entry = describe(self._volume, directory, shown.raw, info, shown.text, where)
+                self.entries.insert(number, _noted(entry, _UNREADABLE))
 
     def _descend_into(self, child: Directory, where: tuple[str, ...], after: tuple[str, ...] | None) -> None:
         try:
             self.run(child, where, after)
-        except (
-            OSError
-        ):  # removed, or its disk failed, in the middle: the rest of the tree is listed all the same
-            return
+        except OSError as problem:
+            if problem.errno not in _GONE:  # removed in the middle is no failure
+                raise
 
 
 def _above(
