@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -159,6 +160,19 @@ def main() -> NoReturn:
         KeyboardInterrupt,
     ):  # before the server runs; from then on it is a signal like SIGTERM
         sys.exit(Exit.INTERRUPTED)
+    except ModuleNotFoundError as error:
+        complain(_missing(error))
+        sys.exit(Exit.CANNOT_START)
     except Exception as error:  # noqa: BLE001 -- a person gets one line, not a traceback
         complain(error)
         sys.exit(Exit.INTERNAL)
+
+
+def _missing(error: ModuleNotFoundError) -> ConfigError:
+    """Returns what to say where a module is not there: the client alone is installed, or this is Windows."""
+    if os.name == "nt":
+        return ConfigError("the daemon does not run on Windows itself", hint="it runs there inside WSL2")
+    return ConfigError(
+        f"the daemon's own dependencies are not installed: {error.name} is missing",
+        hint="pip install 'ftpsvc[server]', or with the wheel './ftpsvc-VERSION-py3-none-any.whl[server]'",
+    )

@@ -111,6 +111,7 @@ def test_a_lost_connection_ends_several_names_at_once(cli: Cli) -> None:
         ("put",),
         ("ls", "--timeout", "0"),
         ("ls", "--timeout", "soon"),
+        ("ls", "--timeout", "nan"),
         ("mv", "a"),
     ],
 )

@@ -207,6 +207,21 @@ def test_mkdir_and_rm(cli: Cli, public: Path) -> None:
     assert cli("rm", "*.o").code == 3
 
 
+def test_mv_never_replaces_what_it_has_just_moved(cli: Cli, public: Path) -> None:
+    for name in ("a/x", "b/x", "b/y", "d/x"):
+        (public / name).parent.mkdir(exist_ok=True)
+        (public / name).write_bytes(name.encode())
+    done = cli("mv", "a/x", "b/x", "b/y", "d")
+    assert done.code == 20
+    assert (
+        done.err
+        == "ftpsvc: d/x: exists already\nhint: a/x has got this name just now, which b/x would replace\n"
+    )
+    assert (public / "d" / "x").read_bytes() == b"a/x"
+    assert (public / "b" / "x").read_bytes() == b"b/x"
+    assert listed(public / "d") == ["x", "y"]
+
+
 def test_mv_renames_or_moves_into(cli: Cli, public: Path) -> None:
     (public / "d").mkdir()
     for name in ("a", "b.txt", "c.txt"):

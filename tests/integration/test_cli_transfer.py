@@ -35,6 +35,53 @@ def test_put_stores_a_file_and_shows_its_digest(cli: Cli, public: Path) -> None:
     assert cli.ok("put", "-q", "a.txt").out == ""
 
 
+def test_put_never_replaces_what_it_has_just_stored(cli: Cli, public: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"  # one name on the server
+    for name in ("a/x", "b/x", "a/X", composed, decomposed, "s/t/f", "s/f"):
+        (cli.here / name).parent.mkdir(parents=True, exist_ok=True)
+        (cli.here / name).write_bytes(name.encode())
+    (public / "d").mkdir()
+    (public / "d" / "x").write_bytes(b"older, and to be replaced")
+    done = cli("put", "a/x", "a/X", "b/x", "a/x", "./a/x", composed, decomposed, "--to", "d/")
+    assert done.code == 20
+    assert "d/x: exists already\nhint: a/x has got this name just now, which b/x would replace\n" in done.err
+    assert done.err.count("exists already") == 2
+    assert (public / "d" / "x").read_bytes() == b"a/x"
+    assert (public / "d" / composed).read_bytes() == composed.encode()
+    assert listed(public / "d") == sorted(["X", "x", composed])
+    # What was not stored is in nobody's way, and the content of . has no name that could be taken.
+    (public / "e").mkdir()
+    assert cli("put", "nothing/x", "b/x", "--to", "e/").code == 20
+    assert (public / "e" / "x").read_bytes() == b"b/x"
+    cli.ok("put", "-r", "a/.", "s/.", "--to", "e")
+    assert listed(public / "e") == ["X", "f", "t", "x"]
+
+
+def test_get_never_replaces_what_it_has_just_fetched(cli: Cli, public: Path) -> None:
+    for name in ("a/x", "b/x"):
+        (public / name).parent.mkdir()
+        (public / name).write_bytes(name.encode())
+    (cli.here / "x").write_bytes(b"older, and to be replaced")
+    done = cli("get", "--force", "**/x")
+    assert done.code == 20
+    assert (
+        done.err
+        == "ftpsvc: x: exists already\nhint: a/x has got this name just now, which b/x would replace\n"
+    )
+    assert (cli.here / "x").read_bytes() == b"a/x"
+    cli.ok("get", "a/x", "a/x", "./a/x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_json_holds_no_half_characters(cli: Cli) -> None:
+    (cli.here / "t").mkdir()
+    Path(os.fsdecode(os.fsencode(cli.here) + b"/t/\xffx\xf0\x9f\x98\x80")).write_bytes(b"")
+    done = cli("put", "--json", "-r", "t")
+    assert done.code == 20
+    assert done.records[0]["problems"][0]["path"] == "t/\\xffx\U0001f600"
+    assert str(done.records).encode("utf-8")  # each half of a character would fail here
+
+
 def test_put_as_json_has_the_documented_shape(cli: Cli) -> None:
     (cli.here / "a").write_bytes(b"1")
     (cli.here / "t").mkdir()

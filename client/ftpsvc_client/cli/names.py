@@ -10,7 +10,7 @@ from ftpsvc_client.cli import globs
 from ftpsvc_client.cli.app import App, Hints, unsure
 from ftpsvc_client.cli.params import RemotePath, common_options, examples, json_option
 from ftpsvc_client.cli.shown import entry_record, moment, skipped
-from ftpsvc_client.cli.targets import name_of_remote, on_server
+from ftpsvc_client.cli.targets import Given, name_of_remote, on_server
 from ftpsvc_client.profiles import Directories
 
 _MKDIR_HINTS: Hints = {AlreadyExists: "with -p it is no error that the directory is there"}
@@ -112,9 +112,12 @@ def mv(app: App, paths: tuple[str, ...], no_clobber: bool) -> None:
     app.account = unsure
     found = globs.remote(client, paths[:-1], lambda entry: skipped(app.out, entry))
     goes_to = on_server(client, paths[-1], several=len(found) > 1)
+    given = Given()
 
     def move(source: globs.Found) -> None:
-        path = client.rename(source.path, goes_to(name_of_remote(source.path)), clobber=not no_clobber)
+        where = goes_to(name_of_remote(source.path))
+        with given.giving(where, source.path):
+            path = client.rename(source.path, where, clobber=not no_clobber)
         if app.out.json:
             app.out.record({"from": source.path, "path": path})
 

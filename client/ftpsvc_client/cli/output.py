@@ -7,6 +7,7 @@ prints it. No character makes writing fail: what the console or pipe cannot enco
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Any, TextIO
 from ftpsvc.text import printable
 
 PROGRAM = "ftpsvc"
+_LONE = re.compile("[\ud800-\udfff]")
+"""Surrogates of a string: its other characters beyond U+FFFF are whole ones, and half of none."""
 
 
 def prepare_streams() -> None:
@@ -48,8 +51,14 @@ class Output:
             self.line(text)
 
     def record(self, fields: Mapping[str, Any]) -> None:
-        """Prints one JSON object on one line, in ASCII: safe for each terminal, pipe and encoding."""
-        _write(sys.stdout, json.dumps(fields))
+        r"""Prints one JSON object on one line, in ASCII: safe for each terminal, pipe and encoding.
+
+        Bytes of a local name that are no text appear as `\xff`: JSON has no way to say them (RFC 8259 section 8.2).
+        """
+        text = json.dumps(fields)
+        if "\\ud" in text:
+            text = json.dumps(_as_text(fields))
+        _write(sys.stdout, text)
 
     def note(self, text: str) -> None:
         """Says something beside the data: not with `-q`."""
@@ -73,6 +82,20 @@ class Output:
     def hint(self, text: str) -> None:
         """Says what to do next."""
         _write(sys.stderr, f"hint: {printable(text)}")
+
+
+def _as_text(value: Any) -> Any:
+    """Returns a value of JSON with no lone surrogate in it."""
+    if isinstance(value, str):
+        return _LONE.sub(_escaped, value)
+    if isinstance(value, Mapping):
+        return {key: _as_text(item) for key, item in value.items()}
+    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _escaped(lone: re.Match[str]) -> str:
+    number = ord(lone[0])
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
 
 
 def _write(stream: TextIO | None, text: str) -> None:

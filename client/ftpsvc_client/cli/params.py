@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,20 @@ else:
     _TextType = click.ParamType  # generic since click 8.4 only
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Seconds(click.FloatRange):
+    """A time-out."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=86400)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the number; a range alone lets `nan` through, which is neither below nor above anything."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return seconds
 
 
 class RemotePath(_TextType):
@@ -180,7 +195,7 @@ _COMMON = (
         help="The server; else FTPSVC_SERVER, else the default profile.",
     ),
     click.option(
-        "--timeout", type=click.FloatRange(min=0, min_open=True, max=86400), metavar="SECONDS", expose_value=False,
+        "--timeout", type=Seconds(), metavar="SECONDS", expose_value=False,
         callback=_set_app, help="Give up after so long without progress (60).",
     ),
     click.option(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ftpsvc.exceptions import ConfigError
+from ftpsvc.exceptions import AlreadyExists, ConfigError
+from ftpsvc.paths import twin_key
+from ftpsvc.text import printable
 
 if TYPE_CHECKING:
     from ftpsvc_client.client import Client
@@ -64,6 +68,42 @@ def on_disk(target: str | None, *, several: bool) -> Callable[[str], str]:
     if several:
         raise _one_for_several(target, "make one first")
     return lambda name: target
+
+
+class Given:
+    """The names that one command has given: what it has just put there it does not replace by something else.
+
+    `mv a/x b/x there/` would leave one of the two, and `put a/x b/x --to there/` say of both that they are stored.
+    """
+
+    def __init__(self, *, locally: bool = False) -> None:
+        self._sources: dict[str, str] = {}
+        self._folds_case = False
+        if locally:
+            # Late, since it is loaded anyway where something is fetched, and by nothing else.
+            from ftpsvc_client.download_tree import FOLDS_CASE
+
+            self._folds_case = FOLDS_CASE
+
+    @contextmanager
+    def giving(self, target: str, source: str) -> Iterator[None]:
+        """Lets a block give a name to a source: it is the source's once the block has come to its end.
+
+        The same source may come twice, and the content of `.` goes where other content has gone.
+
+        Raises:
+            AlreadyExists: It is another source's.
+        """
+        key = twin_key(target) if self._folds_case else unicodedata.normalize("NFC", target)
+        first = self._sources.get(key, source)
+        if os.path.normpath(first) != os.path.normpath(source) and name_of_local(source):
+            error = AlreadyExists(target)
+            error.hint = (
+                f"{printable(first)} has got this name just now, which {printable(source)} would replace"
+            )
+            raise error
+        yield
+        self._sources[key] = source
 
 
 def _one_for_several(target: str, hint: str) -> ConfigError:

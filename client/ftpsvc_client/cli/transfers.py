@@ -23,7 +23,7 @@ from ftpsvc_client.cli.params import (
     links_option,
 )
 from ftpsvc_client.cli.shown import file_moved, skipped, tree_moved
-from ftpsvc_client.cli.targets import join, name_of_local, name_of_remote, on_disk, on_server
+from ftpsvc_client.cli.targets import Given, join, name_of_local, name_of_remote, on_disk, on_server
 
 if TYPE_CHECKING:
     from ftpsvc_client.client import Client
@@ -76,6 +76,7 @@ def put(
     paths = globs.local(sources, unexpanded=app.expands)
     client = app.client()
     goes_to = on_server(client, target, several=len(paths) > 1)
+    given = Given()
     with app.watch(verb="stored", names=len(paths)) as watch:
 
         def store(path: str) -> None:
@@ -85,6 +86,10 @@ def put(
                 store_file(sys.stdin.buffer, "stdin", target)
                 return
             where = goes_to(as_unicode(name_of_local(path)))
+            with given.giving(where, path):
+                store_named(path, where)
+
+        def store_named(path: str, where: str) -> None:
             if not os.path.isdir(path):
                 store_file(path, path, where)
                 return
@@ -158,8 +163,14 @@ def get(
             return
         goes_to = on_disk(target and globs.home(target, unexpanded=app.expands), several=len(found) > 1)
 
+        given = Given(locally=True)
+
         def fetch(source: globs.Found) -> None:
             where = goes_to(_name_here(source.path))
+            with given.giving(where, source.path):
+                fetch_as(source, where)
+
+        def fetch_as(source: globs.Found, where: str) -> None:
             if recursive and _is_directory(client, source):
                 report = client.get_tree(
                     source.path, where, overwrite=force, resume=not no_resume, connections=connections,
