@@ -96,7 +96,7 @@ def test_a_lost_connection_ends_several_names_at_once(cli: Cli) -> None:
         return True
 
     with raw_server({"/a": b"1", "/b": b"2", "/c": b"3"}, vanishes) as (url, server):
-        done = cli("--server", url, "get", "a", "b", "c")
+        done = cli("--server", url, "--retries", "0", "get", "a", "b", "c")
     assert done.code == 8
     assert done.lines[0].startswith("a -> a")
     assert "connection lost" in done.err

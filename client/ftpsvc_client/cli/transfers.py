@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
@@ -167,7 +168,8 @@ def get(
 
         def fetch(source: globs.Found) -> None:
             where = goes_to(_name_here(source.path))
-            with given.giving(where, source.path):
+            # Without --force other content is refused anyway, and the same is there already.
+            with given.giving(where, source.path) if force else nullcontext():
                 fetch_as(source, where)
 
         def fetch_as(source: globs.Found, where: str) -> None:
