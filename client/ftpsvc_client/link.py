@@ -256,7 +256,7 @@ class Link:
         while connection.unanswered and (
             len(connection.unanswered) >= self._window
             or connection.unanswered_bytes + size > self._window_bytes
-            or (request.content and any(earlier.payload_answer for earlier in connection.unanswered))
+            or (request.content and connection.unanswered_payloads)
         ):
             self.collect()
         self._answers.append(answer)

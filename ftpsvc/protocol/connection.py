@@ -113,6 +113,7 @@ class Connection:
         max_header: Longest header accepted from the peer from now on, in bytes.
         unanswered: Requests that we, the client, sent and that are not answered, oldest first.
         unanswered_bytes: Length of those requests in bytes, without payloads.
+        unanswered_payloads: How many of those requests are answered with a payload.
     """
 
     def __init__(self, role: Role, *, max_header: int = MAX_HEADER) -> None:
@@ -121,6 +122,7 @@ class Connection:
         self.max_header = max_header
         self.unanswered: deque[Request] = deque()
         self.unanswered_bytes = 0
+        self.unanswered_payloads = 0
         self._sizes: deque[int] = deque()
         server = Direction(State.GREETING)
         client = Direction(State.IDLE)
@@ -262,7 +264,9 @@ class Connection:
 
     def _answered(self) -> Request:
         self.unanswered_bytes -= self._sizes.popleft()
-        return self.unanswered.popleft()
+        request = self.unanswered.popleft()
+        self.unanswered_payloads -= request.payload_answer
+        return request
 
     def _trailer(self, fields: dict[str, Any]) -> TrailerReceived:
         trailer = _validated(headers.Trailer, fields, "a trailer")
@@ -311,6 +315,7 @@ class Connection:
         self.unanswered.append(request)
         self._sizes.append(len(data))
         self.unanswered_bytes += len(data)
+        self.unanswered_payloads += request.payload_answer
         return data
 
     def send_response(self, response: Response, *, content: bool = False) -> bytes:

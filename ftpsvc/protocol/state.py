@@ -30,6 +30,8 @@ class Role(enum.Enum):
 class State(enum.Enum):
     """What may come next in one direction."""
 
+    __hash__ = object.__hash__  # Enum's own is Python, and each step of each message asks for two
+
     GREETING = "greeting"
     IDLE = "idle"
     DATA = "data"
@@ -40,6 +42,8 @@ class State(enum.Enum):
 
 class Step(enum.Enum):
     """What happens in one direction."""
+
+    __hash__ = object.__hash__  # Enum's own is Python, and each step of each message asks for two
 
     GREETING = "greeting"
     HEADER = "header"
