@@ -23,6 +23,7 @@ needs_atheris = pytest.mark.skipif(
 
 
 @needs_atheris
+@pytest.mark.timeout(3600)
 def test_c06_the_fuzzer_finds_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     runs = count(10_000, 500_000)
     assert main(["--runs", str(runs)]) == 0

@@ -146,7 +146,7 @@ def test_a_student_gets_the_client_and_none_of_the_daemons_dependencies(
 
 
 @pytest.mark.full_only
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_unit_and_contract_tests_pass_against_the_installed_wheel(
     built: tuple[Path, Path], tree: Path, tmp_path: Path
 ) -> None:
@@ -159,5 +159,8 @@ def test_the_unit_and_contract_tests_pass_against_the_installed_wheel(
     tests = ["tests/unit", "tests/contract"]
     # Three compare pages with the sources, which are left out here on purpose.
     tests += [f"--ignore=tests/unit/test_{page}.py" for page in ("docs", "cases_page", "protocol_page")]
-    output = run(programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, cwd=bare)
+    # With sampled counts: what the wheel leaves out shows at once, and the full ones run beside this already.
+    sampled = {key: value for key, value in os.environ.items() if key != "FTPSVC_FULL"}
+    command = (programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    output = run(*command, cwd=bare, env=sampled)
     assert " passed" in output

@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def test_home_and_settings_are_the_tests_own(own_environment: Path) -> None:
     assert Path.home() == own_environment
     assert Path(platformdirs.user_config_dir("ftpsvc")).is_relative_to(own_environment)
-    assert not [name for name in os.environ if name.startswith("FTPSVC_") and name != "FTPSVC_FULL"]
+    # The patience of completion is a setting of the tests: a slow machine must not take names for missing.
+    known = {"FTPSVC_FULL", "FTPSVC_COMPLETION_TIMEOUT"}
+    assert not {name for name in os.environ if name.startswith("FTPSVC_")} - known
 
 
 def test_nothing_is_written_into_the_repository_by_default() -> None:
