@@ -188,14 +188,14 @@ def set_user(place: Place, /, name: str, quota: int | None, role: str | None, **
         raise click.UsageError("nothing to change was given")
     with open_accounts(place) as accounts:
         accounts.change(name, **values)
-    say(f"changed {name}; sessions that are open go on as before, the next log-in has the new values")
+    say(f"changed {name}; it holds from the next log-in on, and a new role ends the sessions that are open")
 
 
 @user.command("disable")
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def disable(place: Place, /, names: tuple[str, ...]) -> None:
-    """Let nobody log in as these users. Their files, codes and devices are kept."""
+    """Let nobody log in as these users, and end their sessions. Their files, codes and devices are kept."""
     _switch(place, names, disabled=True)
 
 
@@ -333,7 +333,7 @@ def list_tokens(place: Place, /, name: str, as_json: bool) -> None:
 @click.option("--all", "every", is_flag=True, help="All devices of the user.")
 @click.pass_obj
 def revoke(place: Place, /, name: str, ids: tuple[str, ...], every: bool) -> None:
-    """Take devices of a user away: they cannot log in any more. Sessions that are open go on until they end."""
+    """Take devices of a user away: they cannot log in any more. Their open sessions end."""
     if every == bool(ids):
         raise click.UsageError("name the ids of devices (token list shows them), or say --all")
     with open_accounts(place) as accounts:

@@ -118,6 +118,24 @@ def owner(connection: Connection, found: Found, kind: Kind) -> tuple[Identity, i
     return Identity(user_of(row), kind, row.token_id or None, row.label), row.used
 
 
+def still(connection: Connection, identity: Identity) -> bool:
+    """Returns whether who logged in before may still be what they were then.
+
+    Not when the user was removed (also where another has the name since), disabled or given another role, or when the
+    device that logged in was taken away. A password or code that was replaced since was good when it was used.
+    """
+    statement = select(users.c.role).where(users.c.id == identity.user.id, users.c.disabled.is_(False))
+    if identity.kind is Kind.TOKEN:
+        statement = statement.where(
+            exists().where(
+                credentials.c.user_id == users.c.id,
+                credentials.c.kind == Kind.TOKEN.value,
+                credentials.c.token_id == identity.token_id,
+            )
+        )
+    return connection.execute(statement).scalar() == identity.user.role.value
+
+
 def _owner(found: Found) -> Select[Any]:
     return (
         select(*USER_COLUMNS, credentials.c.token_id, credentials.c.label, credentials.c.used)

@@ -31,6 +31,8 @@ CODE_LIFETIME: Final = 14 * 24 * 3600
 MAX_TEXT: Final = {"group": 64, "student_id": 64, "display_name": 200}
 """Characters of what is written about a user."""
 MAX_QUOTA: Final = 2**63 - 1
+NO_LONGER: Final = "this session is over: its account or device was changed or taken away; log in again"
+"""Says the same whatever it was: who asks may be the thief of a device."""
 
 
 class Accounts:
@@ -116,6 +118,11 @@ class Accounts:
                 keys.touch(connection, found, now)
         return identity
 
+    def still(self, identity: Identity) -> bool:
+        """Returns whether who logged in before may go on: see `keys.still`."""
+        with self.database.read() as connection:
+            return keys.still(connection, identity)
+
     # ------------------------------------------------------------ users
 
     def add(
@@ -162,7 +169,8 @@ class Accounts:
     def change(self, name: str, **values: Any) -> User:
         """Changes role, quota (None: no limit), group, student_id, display_name or disabled of a user.
 
-        Sessions that are running go on with what they were told at log-in, until the server asks again.
+        A server ends the sessions of who was disabled or has another role now (`still`); the rest holds for the next
+        log-in.
 
         Raises:
             ConfigError: There is no such user, or a value cannot be used.
@@ -205,33 +213,39 @@ class Accounts:
             keys.put(connection, user.id, Kind.CODE, verifier, now, expires=now + lifetime)
         return code
 
-    def set_password(self, user: User, verifier: Verifier) -> None:
+    def set_password(self, user: User, verifier: Verifier, *, by: Identity | None = None) -> None:
         """Sets a password by the verifier that the client made of it.
+
+        Args:
+            user: Whose.
+            verifier: Of the password.
+            by: Who asks for it in a session; None is an operator.
 
         Raises:
             InvalidRequest: The verifier is not of the sizes in use.
-            AuthenticationFailed: The user is gone.
+            AuthenticationFailed: The user is gone, or `by` may not go on (`still`).
         """
         verifier.check(Kind.PASSWORD)
         with self.database.write() as connection:
-            _check_there(connection, user)
+            _check_there(connection, user, by)
             keys.put(connection, user.id, Kind.PASSWORD, verifier, self.now)
 
-    def issue_token(self, user: User, label: str, verifier: Verifier) -> Token:
+    def issue_token(self, user: User, label: str, verifier: Verifier, *, by: Identity | None = None) -> Token:
         """Adds a device token by the verifier that the client made of its secret.
 
         Args:
             user: Whose.
             label: What the device is called; shortened to `MAX_LABEL` characters.
             verifier: Of the secret.
+            by: Who asks for it in a session; None is an operator.
 
         Raises:
             InvalidRequest: The verifier is not of the sizes in use.
-            AuthenticationFailed: The user is gone.
+            AuthenticationFailed: The user is gone, or `by` may not go on (`still`).
         """
         verifier.check(Kind.TOKEN)
         with self.database.write() as connection:
-            _check_there(connection, user)
+            _check_there(connection, user, by)
             return keys.add_token(connection, user.id, printable(label), verifier, self.now)
 
     def revoke_token(self, user: User, token_id: str | None) -> int:
@@ -245,10 +259,15 @@ class Accounts:
             return keys.secrets_of(connection, user.id)
 
 
-def _check_there(connection: Connection, user: User) -> None:
-    """Refuses a user who was removed, also where there is another of the same name since."""
+def _check_there(connection: Connection, user: User, by: Identity | None) -> None:
+    """Refuses a user who was removed, also where there is another of the same name since, and a session that is over.
+
+    In the transaction that writes: a device that is being taken away must not leave another one behind.
+    """
     if connection.execute(select(users.c.id).where(users.c.id == user.id)).one_or_none() is None:
         raise AuthenticationFailed("this account was removed")
+    if by is not None and not keys.still(connection, by):
+        raise AuthenticationFailed(NO_LONGER)
 
 
 def get_user(connection: Connection, name: str) -> User:

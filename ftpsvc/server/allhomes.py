@@ -109,9 +109,9 @@ class AllHomes(Storage):
         storage, inner = self._enter(path)
         try:
             with _prefixed(name):
-                return _Borrowed(storage.read(inner), lambda: self._homes.leave(name))
+                return _Borrowed(storage.read(inner), lambda: self._homes.leave(storage))
         except BaseException:
-            self._homes.leave(name)
+            self._homes.leave(storage)
             raise
 
     def _enter(self, path: RemotePath) -> tuple[Storage, RemotePath]:
@@ -148,9 +148,9 @@ class AllHomes(Storage):
                     owner=owner,
                 )
         except BaseException:
-            self._homes.leave(name)
+            self._homes.leave(storage)
             raise
-        return _BorrowedUpload(upload, path, lambda: self._homes.leave(name))
+        return _BorrowedUpload(upload, path, lambda: self._homes.leave(storage))
 
     def begin(
         self,
@@ -181,9 +181,9 @@ class AllHomes(Storage):
                     look=look,
                 )
         except BaseException:
-            self._homes.leave(name)
+            self._homes.leave(storage)
             raise
-        return _BorrowedBegun(begun, path, lambda: self._homes.leave(name))
+        return _BorrowedBegun(begun, path, lambda: self._homes.leave(storage))
 
     def expire(self, seconds: float) -> int:
         """Does nothing: the homes are looked after by whoever opened them."""

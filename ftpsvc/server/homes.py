@@ -24,6 +24,7 @@ from ftpsvc.storage.together import Syncers
 
 USERS: Final = "users"
 
+_DOORS: Final = 64
 _IDLE_HOMES: Final = 64
 """Homes without a session that stay open: opening one walks it, to count what is used."""
 
@@ -32,7 +33,9 @@ _IDLE_HOMES: Final = 64
 class _Home:
     storage: Storage
     books: Books
+    folder: tuple[int, int]
     users: int = 0
+    current: bool = True
 
 
 class Homes:
@@ -59,7 +62,10 @@ class Homes:
         self._durability = durability
         self._max_file_size = max_file_size
         self._lock = threading.Lock()
+        # Each is held while a home is opened, which walks all of it: who enters another one does not wait for that.
+        self._doors = tuple(threading.Lock() for _ in range(_DOORS))
         self._homes: OrderedDict[str, _Home] = OrderedDict()
+        self._by_storage: dict[Storage, _Home] = {}
 
     def enter(self, name: str, quota: int | None, *, make: bool = False) -> Storage:
         """Returns a user's home, open until `leave`.
@@ -75,20 +81,49 @@ class Homes:
         """
         # From the accounts, and yet: no other text may ever become a folder's name here.
         name = check_user_name(name)
-        with self._lock:
-            home = self._homes.get(name)
-            if home is None:
-                home = self._homes[name] = self._open(name, quota, make=make)
-            home.users += 1
-            self._homes.move_to_end(name)
-            home.books.set_limit(quota)
-            self._close_idle(_IDLE_HOMES)
-            return home.storage
+        with self._door(name):
+            identity = _identity(self._folder / name)
+            with self._lock:
+                home = self._homes.get(name)
+                if home is not None and home.folder != identity:
+                    # It was set aside with its user: what is there now, or will be, is another's of the same name.
+                    self._forget(name, home)
+                    home = None
+                if home is not None:
+                    return self._take(name, home, quota)
+            home = self._open(name, quota, make=make)
+            with self._lock:
+                self._homes[name] = self._by_storage[home.storage] = home
+                return self._take(name, home, quota)
 
-    def leave(self, name: str) -> None:
-        """Ends what `enter` began."""
+    def _take(self, name: str, home: _Home, quota: int | None) -> Storage:
+        home.users += 1
+        self._homes.move_to_end(name)
+        home.books.set_limit(quota)
+        self._close_idle(_IDLE_HOMES)
+        return home.storage
+
+    def _forget(self, name: str, home: _Home) -> None:
+        """Lends a home to nobody any more; it is closed when the last one leaves."""
+        del self._homes[name]
+        home.current = False
+        if not home.users:
+            self._close(home)
+
+    def _close(self, home: _Home) -> None:
+        del self._by_storage[home.storage]
+        home.storage.close()
+
+    def _door(self, name: str) -> threading.Lock:
+        return self._doors[hash(name) % _DOORS]
+
+    def leave(self, home: Storage) -> None:
+        """Ends what `enter` began, which returned `home`."""
         with self._lock:
-            self._homes[name].users -= 1
+            left = self._by_storage[home]
+            left.users -= 1
+            if not left.users and not left.current:
+                self._close(left)
 
     @contextmanager
     def visit(self, name: str, quota: int | None) -> Iterator[Storage]:
@@ -97,7 +132,7 @@ class Homes:
         try:
             yield storage
         finally:
-            self.leave(name)
+            self.leave(storage)
 
     def exists(self, name: str) -> bool:
         """Returns whether a user has a home already."""
@@ -110,11 +145,18 @@ class Homes:
         with suppress(OSError), open_root(self._folder) as top, top.scan() as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         for name in names:
-            with self._lock:  # for one home at a time: whoever logs in meanwhile waits for no more than that
-                home = self._homes.get(name)
-                gone += (
-                    home.storage.expire(seconds) if home is not None else sweep(self._folder / name, seconds)
-                )
+            with self._door(name):  # nobody opens it meanwhile
+                with self._lock:
+                    home = self._homes.get(name)
+                    if home is not None:
+                        home.users += 1
+                if home is None:
+                    gone += sweep(self._folder / name, seconds)
+                    continue
+                try:
+                    gone += home.storage.expire(seconds)
+                finally:
+                    self.leave(home.storage)
         return gone
 
     def close(self) -> None:
@@ -131,6 +173,7 @@ class Homes:
                 raise NotFound(f"/{name}")
             with open_root(folder) as top:
                 used, files = recount(top, partials=False)  # the storage adopts those
+            identity = _identity(folder)
             books = Books(quota, used, files)
             storage = LocalStorage(
                 folder,
@@ -142,9 +185,18 @@ class Homes:
         except (OSError, ConfigError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             raise Unavailable("", f"the home cannot be opened{f': {reason}' if reason else ''}") from error
-        return _Home(storage, books)
+        return _Home(storage, books, identity)
 
     def _close_idle(self, keep: int) -> None:
         idle = [name for name, home in self._homes.items() if not home.users]
         for name in idle[: max(0, len(idle) - keep)]:
-            self._homes.pop(name).storage.close()
+            self._close(self._homes.pop(name))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Returns what tells a folder from another that has its name later; nothing where there is none."""
+    try:
+        info = folder.stat()
+    except OSError:
+        return 0, 0
+    return info.st_dev, info.st_ino

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
+from typing import Final
 
 from ftpsvc.accounts.model import Identity, Role
 from ftpsvc.accounts.scram import ServerLogin, mechanism_for
-from ftpsvc.accounts.store import Accounts
+from ftpsvc.accounts.store import NO_LONGER, Accounts
 from ftpsvc.accounts.throttle import Throttle
 from ftpsvc.credentials import Kind, Verifier
-from ftpsvc.exceptions import AuthenticationFailed, InvalidRequest, PermissionDenied
+from ftpsvc.exceptions import AuthenticationFailed, InvalidRequest, PermissionDenied, Unavailable
 from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.protocol.headers import (
     Auth,
@@ -25,7 +27,7 @@ from ftpsvc.protocol.headers import (
 )
 from ftpsvc.server import log
 from ftpsvc.server.allhomes import AllHomes
-from ftpsvc.server.exchange import Exchange
+from ftpsvc.server.exchange import Exchange, Fatal
 from ftpsvc.server.homes import Homes
 from ftpsvc.server.namespace import Mount, Namespace
 from ftpsvc.server.session import Rights, Session
@@ -34,7 +36,9 @@ from ftpsvc.storage.base import Storage
 HANDOUTS = RemotePath(("handouts",))
 ALL_HOMES = RemotePath(("users",))
 
-_PAUSE_SECONDS = 0.2
+_RECHECK_SECONDS: Final = 1.0
+"""How old the answer to the question whether a user may go on may be: a question for each of 10,000 small files would
+cost more than they do."""
 
 _log = logging.getLogger("ftpsvc.server.login")
 
@@ -108,11 +112,33 @@ class Logins:
         self._note("login", session, identity.user.name, via=identity.kind.value)
         return AuthStep(data=data, user=identity.user.name, role=identity.user.role.value)
 
+    def check_still(self, exchange: Exchange) -> None:
+        """Ends a session whose user was removed, disabled or given another role, or whose device was taken away.
+
+        Raises:
+            Fatal: It is over.
+        """
+        session = exchange.session
+        identity, now = session.identity, time.monotonic()
+        if identity is None or now - session.checked < _RECHECK_SECONDS:
+            return
+        try:
+            may_go_on = self.accounts.still(identity)
+        except Unavailable:
+            return  # asked again at the next request; what concerns the account itself fails by itself
+        if not may_go_on:
+            exchange.settle()  # what was received while it was good
+            self._note("session-over", session, identity.user.name)
+            raise Fatal(AuthenticationFailed(NO_LONGER))
+        session.checked = now
+
     def _let_in(self, session: Session, identity: Identity) -> None:
         user = identity.user
+        session.let_go()  # a guest's upload that was begun is not this user's
         home = self._homes.enter(user.name, user.quota, make=True)
-        session.on_end(lambda: self._homes.leave(user.name))
+        session.on_end(lambda: self._homes.leave(home))
         session.identity = identity
+        session.checked = time.monotonic()
         session.rights = Rights.WRITE
         teaches = user.role is not Role.STUDENT
         mounts = [Mount(ROOT, home, writable=True), Mount(HANDOUTS, self._handouts, writable=teaches)]
@@ -153,7 +179,8 @@ def whoami(exchange: Exchange, request: Whoami) -> Identified:
 def set_password(exchange: Exchange, request: SetPassword) -> Response:
     """Sets one's own password."""
     identity = _own_account(exchange)
-    _logins(exchange).accounts.set_password(identity.user, Verifier.parse(request.verifier, Kind.PASSWORD))
+    verifier = Verifier.parse(request.verifier, Kind.PASSWORD)
+    _logins(exchange).accounts.set_password(identity.user, verifier, by=identity)
     return Response()
 
 
@@ -161,7 +188,7 @@ def issue_token(exchange: Exchange, request: IssueToken) -> TokenIssued:
     """Makes a device token for oneself."""
     identity = _own_account(exchange)
     verifier = Verifier.parse(request.verifier, Kind.TOKEN)
-    token = _logins(exchange).accounts.issue_token(identity.user, request.label, verifier).id
+    token = _logins(exchange).accounts.issue_token(identity.user, request.label, verifier, by=identity).id
     exchange.about["token"] = token
     return TokenIssued(token=token)
 

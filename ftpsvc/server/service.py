@@ -200,6 +200,8 @@ def _write_down(
 
 
 def _serve(exchange: Exchange, event: RequestReceived) -> Response | Later | None:
+    if exchange.logins is not None:
+        exchange.logins.check_still(exchange)
     operation = OPERATIONS.get(event.op)
     # What there is and what there is not is nobody's business before a log-in.
     if operation is None or not operation.open:

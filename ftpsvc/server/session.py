@@ -56,6 +56,7 @@ class Session:
         directory: Where relative paths start.
         refusal: Why a client that has not logged in is refused everything else, where that is not simply the rule.
         identity: Who logged in; None is a guest.
+        checked: When it was last known that whoever logged in may go on, by `time.monotonic`.
         login: A log-in whose first step is done.
         refused: How many requests were refused that the audit keeps.
         started: The upload that the last `begin` announced, until its `put` has come.
@@ -73,6 +74,7 @@ class Session:
     directory: RemotePath = ROOT
     refusal: FtpsvcError | None = None
     identity: Identity | None = None
+    checked: float = 0.0
     login: ServerLogin | None = None
     refused: int = 0
     started: Started | None = None
