@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.helpers import leaks
+from ftpsvc.homework.sandbox.base import Sandbox
+from tests.helpers import leaks, sandboxes
 from tests.helpers.counts import count, full
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +93,21 @@ def short_tmp() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="ft"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def found_sandbox() -> Iterator[tuple[Sandbox, str | None]]:
+    """The sandbox that works here and the bwrap to name to find it again; skips loudly where none does."""
+    with sandboxes.working() as (sandbox, tried, program):
+        if sandbox is None:
+            pytest.skip(sandboxes.why_not(tried))
+        yield sandbox, program
+
+
+@pytest.fixture
+def sandbox(found_sandbox: tuple[Sandbox, str | None]) -> Sandbox:
+    """The sandbox that works here; skips loudly where none does."""
+    return found_sandbox[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,8 +22,8 @@ class Exit(enum.IntEnum):
     INTERRUPTED = 130
 
 
-def complain(error: Exception) -> None:
-    """Writes an error, and what to do about it where it says so, to stderr."""
+def complain(error: Exception, program: str = "ftpsvc-server") -> None:
+    """Writes an error, and what to do about it where it says so, to stderr, in the name of a program."""
     hint = getattr(error, "hint", None)
     for line in [f"error: {error}"] + ([f"hint: {hint}"] if hint else []):
-        print(f"ftpsvc-server: {printable(line)}", file=sys.stderr)  # noqa: T201 -- there is no log yet, or no more
+        print(f"{program}: {printable(line)}", file=sys.stderr)  # noqa: T201 -- there is no log yet, or no more

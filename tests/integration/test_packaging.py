@@ -114,12 +114,12 @@ def environment_with(wheel: Path, where: Path) -> Path:
     return programs
 
 
-def test_both_commands_start_from_the_installed_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_commands_start_from_the_installed_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
     programs = environment_with(built[0], tmp_path / "venv")
     version = built[0].name.split("-")[1]
     where = run(programs / "python", "-c", "import ftpsvc_client; print(ftpsvc_client.__file__)").strip()
     assert Path(where).is_relative_to(tmp_path)
-    for command in ("ftpsvc", "ftpsvc-server"):
+    for command in ("ftpsvc", "ftpsvc-server", "ftpsvc-grade"):
         assert version in run(programs / command, "--version").split()
 
 

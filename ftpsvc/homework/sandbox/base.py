@@ -125,7 +125,7 @@ class Outcome:
             writes them: a program that itself ends with such a code is not told from one that was killed.
         killed_by: The limit that ended it, else None. Never a guess: either the sandbox killed the job for it, or the
             kernel ended the program with the signal of just that limit.
-        cpu: Seconds of processor time of all its processes.
+        cpu: Seconds of processor time of all its processes, as last seen: a twentieth of a second may be missing.
         wall: Seconds from its start to its end.
         rss: The most resident memory that was seen, in bytes.
         stdout: Standard output, at most `Limits.output` bytes together with `stderr`.

@@ -1,0 +1,1 @@
+"""The commands of `ftpsvc-grade`, each in a module of its own."""
