@@ -323,7 +323,7 @@ def attempt(sandbox: Sandbox, one: Probe, around: Surroundings, mark: Mark) -> O
 
 
 @pytest.mark.parametrize("one", PROBES, ids=lambda one: one.name)
-def test_c20_a_hostile_hand_in_gets_nothing_and_leaves_nothing(
+def test_a_hostile_hand_in_gets_nothing_and_leaves_nothing(
     sandbox: Sandbox, around: Surroundings, one: Probe
 ) -> None:
     mark = Mark()
