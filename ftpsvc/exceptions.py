@@ -310,22 +310,26 @@ class StorageError(FtpsvcError):
     """Something about a stored object.
 
     Attributes:
-        path: The remote path of the object (never a real path of the server's disk).
+        path: The remote path of the object (never a real path of the server's disk); empty where a server sent none.
+        told: The server's own sentence, which stands for the error where the answer had no path (section 7); else None.
     """
 
     code = "storage-error"
     wire_fields: ClassVar[tuple[str, ...]] = ("path",)
     text: ClassVar[str] = "storage error"
+    told: str | None = None
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
 
     def __str__(self) -> str:
+        return self.told or self._sentence()
+
+    def _sentence(self) -> str:
         return f"{self._where()}{self.text}"
 
     def _where(self) -> str:
-        # A server of the base profile does not say which path: the text stands for itself then.
         return f"{printable(self.path)}: " if self.path else ""
 
 
@@ -390,7 +394,7 @@ class Busy(StorageError):
         self.reason = reason
         self.limit = limit
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return f"{self._where()}{self.reason}"
 
 
@@ -412,7 +416,7 @@ class QuotaExceeded(StorageError):
         self.used = used
         self.limit = limit
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         left = format_size(max(0, self.limit - self.used))
         return f"{self._where()}needs {format_size(self.requested)}, {left} of {format_size(self.limit)} left"
 
@@ -434,7 +438,7 @@ class NoSpace(StorageError):
         self.requested = requested
         self.available = available
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         if self.requested is None or self.available is None:
             return f"{self._where()}the disk is full"
         need, free = format_size(self.requested), format_size(self.available)
@@ -457,7 +461,7 @@ class TooLarge(StorageError):
         self.requested = requested
         self.limit = limit
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return (
             f"{self._where()}{format_size(self.requested)} is more than the largest file "
             f"accepted, {format_size(self.limit)}"
@@ -483,7 +487,7 @@ class DigestMismatch(StorageError):
         self.expected = expected
         self.actual = actual
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         digests = printable(f"{self.algorithm} {self.expected} expected, {self.actual} found")
         return f"{self._where()}content does not match its digest ({digests})"
 
@@ -514,7 +518,7 @@ class BadOffset(StorageError):
         self.limit = limit
         self.held = held
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         if self.held is not None:
             return f"{self._where()}cannot go on at byte {self.offset}, the server holds {self.held}"
         return f"{self._where()}cannot start at byte {self.offset}, 0 to {self.limit} are possible"
@@ -534,7 +538,7 @@ class ReadFailed(StorageError):
         super().__init__(path)
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return f"{self._where()}could not be read to the end: {printable(self.reason)}"
 
 
@@ -553,7 +557,7 @@ class Unavailable(StorageError):
         super().__init__(path)
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _sentence(self) -> str:
         return f"{self._where()}{printable(self.reason)}"
 
 
@@ -622,6 +626,8 @@ def from_answer(code: str, message: str, fields: dict[str, Any], *, fatal: bool,
     """
     cls = BY_CODE.get(code)
     error: FtpsvcError | None = None
+    told = printable(message) or None
+    message = message or "no reason given"
     if cls is not None:
         if cls.wire_fields:
             wanted = {name: fields[name] for name in cls.wire_fields if _fits(name, fields.get(name))}
@@ -634,6 +640,8 @@ def from_answer(code: str, message: str, fields: dict[str, Any], *, fatal: bool,
                 error = cls(**wanted)
             except TypeError:  # a field is missing: keep the server's sentence rather than guess a number
                 error = None
+            if isinstance(error, StorageError) and not error.path:
+                error.told = told
         else:
             error = cls(printable(message))
     if error is None:

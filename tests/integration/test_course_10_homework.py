@@ -123,7 +123,7 @@ def test_ftpsvc_works_with_the_base_server(served: tuple[int, Path], tmp_path: P
     )
     ftpsvc(url, "get", "-r", "/music", "--to", "back")
     _check(tmp_path / "back", CONTENTS)
-    assert "no such file" in ftpsvc(url, "get", "/nothing", code=NOT_FOUND)
+    assert "/nothing: no such file" in ftpsvc(url, "get", "/nothing", code=NOT_FOUND)
 
 
 class Raw:
