@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 
+from ftpsvc.protocol.limits import MAX_SIZE
+
 _SECOND = 1_000_000_000
 _TICK = 1000
 """Nanoseconds within which two times are one: Windows counts by the hundred."""
 _EXECUTABLE = 0o100
+
+
+def time_on_wire(time_ns: int) -> int:
+    """Returns the time nearest to a file's that a header can hold: 1970 to 2262 (docs/protocol.md section 4)."""
+    return min(max(time_ns, 0), MAX_SIZE)
 
 
 def same_time(modified: int | None, info: os.stat_result) -> bool:
@@ -21,7 +28,7 @@ def same_time(modified: int | None, info: os.stat_result) -> bool:
     """
     if modified is None:
         return False
-    mine = info.st_mtime_ns
+    mine = time_on_wire(info.st_mtime_ns)
     if mine % _SECOND == 0 or modified % _SECOND == 0:
         return mine // _SECOND == modified // _SECOND
     return abs(mine - modified) < _TICK

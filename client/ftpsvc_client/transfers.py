@@ -8,6 +8,7 @@ from typing import BinaryIO
 from ftpsvc.exceptions import InvalidPath
 from ftpsvc.protocol import headers
 from ftpsvc_client import listing
+from ftpsvc_client.compare import time_on_wire
 from ftpsvc_client.conversation import Conversation, need
 from ftpsvc_client.link import Link
 from ftpsvc_client.results import Transfer, Verification
@@ -69,7 +70,7 @@ class TransferCalls(Conversation):
             path = _target(remote, os.path.basename(local) if local is not None else None)
             request = headers.Put(
                 path=path, size=content.size, file_size=content.size, algorithm=self.algorithm, clobber=clobber,
-                modified=modified if modified is not None else _not_negative(getattr(content, "modified", None)),
+                modified=modified if modified is not None else _time_of(content),
                 mode=mode if mode is not None else getattr(content, "mode", None),
             )  # fmt: skip
             tries = self._tries()
@@ -168,5 +169,6 @@ def _target(remote: str | None, name: str | None) -> str:
     return (remote or "") + name
 
 
-def _not_negative(time_ns: int | None) -> int | None:
-    return time_ns if time_ns is not None and time_ns >= 0 else None
+def _time_of(content: object) -> int | None:
+    found: int | None = getattr(content, "modified", None)
+    return None if found is None else time_on_wire(found)

@@ -11,6 +11,7 @@ from ftpsvc.exceptions import FtpsvcError, NotFound, TransportError
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Made, Mkdir, Put, Request, Rm, Stored
 from ftpsvc_client import content
+from ftpsvc_client.compare import time_on_wire
 from ftpsvc_client.link import Link
 from ftpsvc_client.results import Problem, TreeReport
 from ftpsvc_client.retries import passes
@@ -124,7 +125,7 @@ class TreeUpload:
         with content.FileSource(job.path) as source:
             request = Put(
                 path=job.target, size=source.size, file_size=source.size, algorithm=self._algorithm,
-                clobber=self._clobber, modified=max(0, source.modified), mode=source.mode,
+                clobber=self._clobber, modified=time_on_wire(source.modified), mode=source.mode,
             )  # fmt: skip
             self._watcher.begin(job.path, source.size)
             done = False

@@ -40,11 +40,20 @@ _NESTED: Final = "__"
 _CONFIG_VARIABLE: Final = f"{ENV_PREFIX}CONFIG"
 """Names the file; the command reads it."""
 
+_MOST_SECONDS: Final = 1e6
+"""The longest time-out, eleven days: what the system waits for is counted in milliseconds, in 31 bits."""
+_MOST: Final = 2**31 - 1
+"""The most of anything that has no limit of its own: the system counts in 31 bits."""
+
 Guest = Literal["none", "read", "write"]
 
 
 def _setting(default: Any, unit: str, reason: str, **limits: Any) -> Any:
     """Declares a setting: what its numbers count, and why it is there and has this default."""
+    if isinstance(default, float):
+        limits.setdefault("le", _MOST_SECONDS)
+    elif "ge" in limits:
+        limits.setdefault("le", _MOST)
     return Field(
         default, description=reason, json_schema_extra={"unit": unit}, validate_default=True, **limits
     )
@@ -217,6 +226,7 @@ class Timeouts(_Section):
         "seconds",
         "that an upload which broke off can be resumed; then what is held of it goes",
         ge=0,
+        le=1e9,
     )
     grace: float = _setting(10.0, "seconds", "that running transfers get when the server stops", ge=0)
 

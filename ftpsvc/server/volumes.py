@@ -35,6 +35,8 @@ def check(settings: Settings) -> None:
         raise ConfigError(f"the root {root} is no folder")
     if share is None:
         return
+    if share.exists() and not share.is_dir():
+        raise ConfigError(f"{share} is no folder and cannot be shared")
     if not share.is_dir():
         raise ConfigError(
             f"the folder to be shared, {share}, does not exist", hint="make it, or name another"

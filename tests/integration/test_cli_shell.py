@@ -77,7 +77,7 @@ def test_a_script_ends_at_the_first_command_that_fails(cli: Cli, public: Path) -
         ("ls --timeout 3", "belongs to `ftpsvc shell` itself"),
         ("profile list", "there is no command 'profile'"),
         ("shell", "there is no command 'shell'"),
-        ("put - --to x", "stdin has no name"),
+        ("put - --to x", "stdin is where the shell's commands come from"),
         ("ls --nonsense", "No such option"),
     ],
 )

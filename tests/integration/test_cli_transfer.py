@@ -82,6 +82,23 @@ def test_json_holds_no_half_characters(cli: Cli) -> None:
     assert str(done.records).encode("utf-8")  # each half of a character would fail here
 
 
+@pytest.mark.parametrize(("year", "stored"), [(-20, 0), (1960, 0), (2300, 2**63 - 1)])
+def test_a_time_that_no_header_can_hold_becomes_the_nearest_one(
+    cli: Cli, public: Path, year: int, stored: int
+) -> None:
+    seconds = (year - 1970) * 31_556_952
+    for name in ("t/a", "b"):
+        (cli.here / name).parent.mkdir(exist_ok=True)
+        (cli.here / name).write_bytes(b"1")
+        os.utime(cli.here / name, (seconds, seconds))
+    cli.ok("put", "-r", "t", "b")
+    info = (public / "t" / "a").stat(), (public / "b").stat()
+    # A file system whose times end earlier keeps its own last one.
+    assert info[0].st_mtime_ns == info[1].st_mtime_ns <= stored
+    assert (info[0].st_mtime_ns == 0) == (stored == 0)
+    cli.ok("ls", "-l", "t")
+
+
 def test_put_as_json_has_the_documented_shape(cli: Cli) -> None:
     (cli.here / "a").write_bytes(b"1")
     (cli.here / "t").mkdir()

@@ -238,6 +238,11 @@ def test_two_servers_never_share_a_root(tmp_path: Path) -> None:
         ("guess = 'read'\n", "there is no setting 'guess'"),
         ("[limits]\nconections = 3\n", "there is no setting 'limits.conections'"),
         ("[limits]\nconnections = 0\n", "limits.connections: input should be greater than or equal to 1"),
+        (
+            "[limits]\nbacklog = 99999999999\n",
+            "limits.backlog: input should be less than or equal to 2147483647",
+        ),
+        ("[timeouts]\nidle = 1e300\n", "timeouts.idle: input should be less than or equal to 1000000"),
         ("guest = 'all'\n", "guest: input should be 'none', 'read' or 'write'"),
         ("guest = \n", "is not valid TOML"),
         ("listen = ['ftps://0.0.0.0']\n", "scheme"),

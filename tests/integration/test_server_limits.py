@@ -6,9 +6,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from annotated_types import Le
+from pydantic import BaseModel
 
+from ftpsvc.server.config import Limits, Timeouts
 from ftpsvc.server.daemon import Daemon
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, ServerProcess, server
@@ -266,6 +270,24 @@ def test_no_descriptor_left_is_said_and_survived(tmp_path: Path) -> None:
             peer.close()
         with RawPeer(running.where) as peer:
             assert peer.put("file", b"served again")["status"] == "ok"
+
+
+def largest(section: type[BaseModel]) -> dict[str, Any]:
+    """The numbers of a section at the most that they may be."""
+    found: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        most = [limit.le for limit in field.metadata if isinstance(limit, Le)]
+        assert most, f"{name} has no upper limit"
+        found[name] = most[0]
+    return found
+
+
+def test_every_number_at_its_most_is_served_with(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"limits": largest(Limits), "timeouts": largest(Timeouts)}
+    with embedded(tmp_path / "root", **settings) as daemon, dial(daemon) as peer:
+        assert peer.put("file", bytes(200_000))["status"] == "ok"
+        assert peer.get("file")[0] == bytes(200_000)
+        assert peer.ask("quit")["status"] == "ok"
 
 
 def test_idle_connections_cost_little(tmp_path: Path) -> None:

@@ -82,7 +82,9 @@ def put(
 
         def store(path: str) -> None:
             if path == _STREAM:
-                if app.in_shell or target is None:
+                if app.in_shell:
+                    raise click.UsageError("stdin is where the shell's commands come from, and no file")
+                if target is None:
                     raise click.UsageError("stdin has no name: --to says what the file is to be called")
                 store_file(sys.stdin.buffer, "stdin", target)
                 return
