@@ -161,6 +161,6 @@ def test_the_unit_and_contract_tests_pass_against_the_installed_wheel(
     tests += [f"--ignore=tests/unit/test_{page}.py" for page in ("docs", "cases_page", "protocol_page")]
     # With sampled counts: what the wheel leaves out shows at once, and the full ones run beside this already.
     sampled = {key: value for key, value in os.environ.items() if key != "FTPSVC_FULL"}
-    command = (programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+    command: list[str | Path] = [programs / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     output = run(*command, cwd=bare, env=sampled)
     assert " passed" in output
