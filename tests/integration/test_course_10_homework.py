@@ -123,7 +123,7 @@ def test_ftpsvc_works_with_the_base_server(served: tuple[int, Path], tmp_path: P
     )
     ftpsvc(url, "get", "-r", "/music", "--to", "back")
     _check(tmp_path / "back", CONTENTS)
-    assert "/nothing: no such file" in ftpsvc(url, "get", "/nothing", code=NOT_FOUND)
+    assert "/nothing: no such file" in ftpsvc(url, "get", "/nothing", code=NOT_FOUND).lower()
 
 
 class Raw:
@@ -160,12 +160,13 @@ def test_the_base_server_keeps_names_inside_its_folder(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"s")
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "loop").symlink_to("loop")
+    (folder / "dirlink").symlink_to(tmp_path)
     with base_server(folder) as (port, _), Raw(port) as peer:
         for path, code in {
             "../secret": "invalid-path", "/../secret": "invalid-path", "a/../../secret": "invalid-path",
             "..\\secret": "invalid-path", "a\0b": "invalid-path", "\ud800": "invalid-path", "x" * 256: "invalid-path",
-            "link": "permission-denied", "loop": "permission-denied", str(tmp_path / "secret"): "not-found",
-            "": "bad-request", "/": "is-a-directory",
+            "link": "invalid-path", "loop": "invalid-path", "dirlink/x": "invalid-path", "": "invalid-path",
+            str(tmp_path / "secret"): "not-found", "/": "is-a-directory",
         }.items():  # fmt: skip
             peer.send({"op": "get", "path": path, "algorithm": "md5"})
             assert peer.code() == code, path
@@ -187,10 +188,11 @@ def test_the_base_server_keeps_names_inside_its_folder(tmp_path: Path) -> None:
         answer = peer.receive()
         lines = peer.stream.read(answer["size"]).splitlines()
         assert [(entry["name"], entry["type"]) for entry in map(json.loads, lines)] == [
+            ("dirlink", "link"),
             ("link", "link"),
             ("loop", "link"),
         ]
-    assert sorted(os.listdir(folder)) == ["link", "loop"]
+    assert sorted(os.listdir(folder)) == ["dirlink", "link", "loop"]
     assert (tmp_path / "secret").read_bytes() == b"s"
 
 
@@ -224,6 +226,10 @@ def test_the_base_server_stores_nothing_that_is_not_whole(tmp_path: Path) -> Non
             peer.send({"error": {"code": "changed"}})
             assert peer.code() == "read-failed"
             assert os.listdir(folder) == ["a"]
+            peer.send(put, b"new")
+            peer.send({"op": "ls"})  # where the trailer is due
+            assert peer.receive()["fatal"] is True
+        with Raw(port) as peer:
             peer.send(put, b"ne")  # and is gone
         with Raw(port) as peer:
             peer.send({"op": "get", "path": "a", "algorithm": "sha256"})
@@ -234,6 +240,22 @@ def test_the_base_server_stores_nothing_that_is_not_whole(tmp_path: Path) -> Non
             assert peer.stream.read(1) == b""
         server.process.terminate()
         assert "Traceback" not in "".join(server.process.stdout or ())
+
+
+def test_the_base_server_tells_paths_that_lead_to_what_they_name(tmp_path: Path) -> None:
+    (tmp_path / ".hidden" / ".deep").mkdir(parents=True)
+    with base_server(tmp_path) as (port, _), Raw(port) as peer:
+        for path, told in {
+            ".": "/",
+            ".hidden": "/.hidden",
+            ".//.deep/": "/.hidden/.deep",
+            "../..": "/",
+        }.items():
+            peer.send({"op": "cd", "path": path})
+            assert peer.receive() == {"status": "ok", "path": told}
+        peer.send({"op": "put", "path": ".profile", "size": 0, "algorithm": "md5"})
+        peer.send({"digest": hashlib.md5(usedforsecurity=False).hexdigest()})
+        assert peer.receive()["path"] == "/.profile"
 
 
 def test_the_base_server_fills_up_a_file_that_shrinks_and_says_so(tmp_path: Path) -> None:

@@ -12,29 +12,27 @@ import os
 import socket
 import socketserver
 import stat
-import struct
 import sys
 import tempfile
 import unicodedata
+from errno import EISDIR, ENOENT, ENOSPC, ENOTDIR
 from pathlib import Path
 
 HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
 PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
 ROOT = Path(sys.argv[3] if len(sys.argv) > 3 else "shared").resolve()
 ALGORITHMS = ["sha256", "md5"]
-STAGED = ".put-"  # an upload has such a name until it is whole; nobody else may use one
+STAGED = ".put-"  # an upload lies in a folder of such a name until it is whole; nobody else may use one
+CODES = {ENOENT: "not-found", ENOTDIR: "not-a-directory", EISDIR: "is-a-directory", ENOSPC: "no-space"}
 KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
-CODES = {
-    FileNotFoundError: "not-found",
-    NotADirectoryError: "not-a-directory",
-    IsADirectoryError: "is-a-directory",
-}
 
 
 class Refused(Exception):
-    def __init__(self, code, message, fatal=False):
-        super().__init__(message)
-        self.answer = {"status": "error", "code": code, "message": message, "fatal": fatal}
+    """A code and a sentence for the client; then the conversation goes on."""
+
+
+class Broken(Exception):
+    """The same, but nobody knows where the next message begins: the answer is fatal."""
 
 
 class Session(socketserver.StreamRequestHandler):
@@ -49,8 +47,8 @@ class Session(socketserver.StreamRequestHandler):
             try:
                 while self.rfile.peek(1) and self.serve(self.receive()):
                     pass
-            except Refused as refused:
-                self.send(refused.answer | {"fatal": True})
+            except Broken as error:
+                self.send_error(*error.args, fatal=True)
                 self.request.shutdown(socket.SHUT_WR)
                 self.request.settimeout(2)  # read on: a close with unread data resets, and loses the answer
                 with contextlib.suppress(TimeoutError):
@@ -58,76 +56,73 @@ class Session(socketserver.StreamRequestHandler):
                         pass
 
     def serve(self, request):
-        """Answers one request; False after the last one. What Refused it lets out is fatal."""
+        """Answers one request; False after the last one."""
         table = {"put": self.put, "get": self.get, "ls": self.ls, "cd": self.cd, "quit": self.bye}
         op, size = request.get("op"), request.get("size")
         known = isinstance(op, str) and op in table
         if (op == "put" or "size" in request) and not (known and type(size) is int and 0 <= size < 1 << 63):
-            raise Refused("invalid-header", "nobody knows where the next message begins")
+            raise Broken("invalid-header", "nobody knows where the next message begins")
+        self.unread, self.trailer_due = size or 0, op == "put"
         try:
             if not known:
-                raise Refused("unknown-op" if isinstance(op, str) else "bad-request", "no such op")
-            if op != "put" and size is not None:
-                self.read_payload(size)
+                raise Refused("unknown-op" if isinstance(op, str) else "bad-request", "no such operation")
+            if op != "put" and "size" in request:
                 raise Refused("bad-request", f"{op} has no payload")
             table[op](request)
         except ConnectionError:
             raise
-        except OSError as error:
-            code, what = CODES.get(type(error), "permission-denied"), error.strerror or "failed"
-            self.send(Refused(code, f"{request.get('path')}: {what.lower()}").answer)
-        except Refused as refused:
-            if refused.answer["fatal"]:
-                raise
-            self.send(refused.answer)
+        except (Refused, OSError) as error:
+            for _ in self.payload():  # what is unread of it; then the next message begins
+                pass
+            code, sentence = error.args[:2]
+            code = code if isinstance(code, str) else CODES.get(code, "permission-denied")
+            self.send_error(code, f"{request.get('path', op)}: {sentence}")
         return op != "quit"
 
+    def payload(self):
+        """Yields what is unread of the request's payload, and leaves the trailer of a put in self.trailer."""
+        while self.unread:
+            piece = self.rfile.read1(min(self.unread, 1 << 18))
+            if not piece:
+                raise ConnectionAbortedError("the end came in the middle of a payload")
+            self.unread -= len(piece)
+            yield piece
+        if self.trailer_due:
+            self.trailer_due, self.trailer = False, self.receive()
+
     def put(self, request):
-        try:
-            target, digest = self.locate(request), self.new_digest(request)
-            if target.is_dir():
-                raise IsADirectoryError(0, "is a directory")
-            target.parent.stat()  # raises what is wrong with it
-            staged = tempfile.NamedTemporaryFile(dir=target.parent, prefix=STAGED, delete=False)  # noqa: SIM115
-        except (Refused, OSError):
-            self.read_payload(request["size"])
-            self.receive()  # the trailer; a refused put has one, too
-            raise
-        try:
-            with staged:
-                try:
-                    self.read_payload(request["size"], staged.write, digest.update)
-                except ConnectionError:
-                    raise
-                except OSError as error:  # the disk is full, say, and nobody has read the rest
-                    raise Refused("no-space", error.strerror, fatal=True) from error
-            trailer = self.receive()
-            if "error" in trailer:
+        parts, path = self.locate(request)
+        digest = self.new_digest(request)
+        if path.is_dir():
+            raise Refused("is-a-directory", "a directory is there")
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=STAGED) as folder:
+            staged = Path(folder, "content")
+            with open(staged, "wb") as file:
+                for piece in self.payload():
+                    digest.update(piece)
+                    file.write(piece)
+            if not self.trailer.keys() & {"digest", "error"}:
+                raise Broken("invalid-header", "this is no trailer")
+            if "error" in self.trailer:
                 raise Refused("read-failed", "the client could not read its file")
-            if "digest" not in trailer:
-                raise Refused("invalid-header", "this is no trailer", fatal=True)
-            if trailer["digest"] != digest.hexdigest():
+            if self.trailer.get("digest") != digest.hexdigest():
                 raise Refused("digest-mismatch", "the content does not fit its digest")
-            os.replace(staged.name, target)
-        except BaseException:
-            os.unlink(staged.name)
-            raise
-        about = {"path": self.shown(target), "file_size": request["size"], "algorithm": request["algorithm"]}
-        self.send({"status": "ok", **about, "digest": digest.hexdigest()})
+            os.replace(staged, path)
+        stored = {"path": "/" + "/".join(parts), "file_size": request["size"], "digest": digest.hexdigest()}
+        self.send({"status": "ok", "algorithm": request["algorithm"], **stored})
 
     def get(self, request):
-        path, digest = self.locate(request), self.new_digest(request)
-        if not stat.S_ISREG(mode := path.stat().st_mode):
+        (_, path), digest = self.locate(request), self.new_digest(request)
+        if not stat.S_ISREG(mode := path.stat().st_mode):  # opening a FIFO would wait for ever
             raise Refused("is-a-directory" if stat.S_ISDIR(mode) else "not-a-file", "this is no file")
         with open(path, "rb") as file:
             left = size = os.fstat(file.fileno()).st_size
             self.send({"status": "ok", "size": size, "file_size": size, "algorithm": request["algorithm"]})
             trailer = {}
             while left:
-                try:
+                piece = b""
+                with contextlib.suppress(OSError):
                     piece = file.read(min(left, 1 << 18))
-                except OSError:
-                    piece = b""
                 if not piece:  # it shrank, or the disk failed: what was promised is filled up
                     trailer = {"error": {"code": "read-failed", "message": "the file could not be read"}}
                     piece = bytes(min(left, 1 << 18))
@@ -137,24 +132,21 @@ class Session(socketserver.StreamRequestHandler):
         self.send(trailer or {"digest": digest.hexdigest()})
 
     def ls(self, request):
-        path, lines = self.locate(request, "."), b""
-        for entry in sorted(os.scandir(path) if path.is_dir() else [path], key=lambda entry: entry.name):
-            if entry.name.startswith(STAGED):
-                continue
-            about = os.lstat(entry)
-            line = {"name": entry.name, "type": KINDS.get(stat.S_IFMT(about.st_mode), "other")}
-            if line["type"] == "file":
-                line["file_size"] = about.st_size
-            lines += json.dumps(line).encode() + b"\n"
+        (_, path), lines = self.locate(request, "."), b""
+        for entry in sorted(path.iterdir()) if path.is_dir() else [path]:
+            about = entry.lstat()
+            size = {"file_size": about.st_size} if stat.S_ISREG(about.st_mode) else {}
+            line = {"name": entry.name, "type": KINDS.get(stat.S_IFMT(about.st_mode), "other"), **size}
+            if not entry.name.startswith(STAGED):
+                lines += json.dumps(line).encode() + b"\n"
         self.send({"status": "ok", "size": len(lines)})
         self.wfile.write(lines)
 
     def cd(self, request):
-        path = self.locate(request)
-        if not stat.S_ISDIR(path.stat().st_mode):
-            raise NotADirectoryError(0, "not a directory")
-        self.cwd = list(path.relative_to(ROOT).parts)
-        self.send({"status": "ok", "path": self.shown(path)})
+        parts, path = self.locate(request)
+        os.scandir(path).close()  # raises what is wrong with it
+        self.cwd = parts
+        self.send({"status": "ok", "path": "/" + "/".join(parts)})
 
     def bye(self, request):
         self.send({"status": "ok"})
@@ -162,7 +154,7 @@ class Session(socketserver.StreamRequestHandler):
     def locate(self, request, default=None):
         """The one place where a name from outside becomes a path."""
         text = request.get("path", default)
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str):
             raise Refused("bad-request", "path is missing, or no string")
         parts = [] if text.startswith("/") else list(self.cwd)
         for name in text.split("/"):
@@ -176,47 +168,36 @@ class Session(socketserver.StreamRequestHandler):
                     raise Refused("invalid-path", "this name is not allowed")
                 parts.append(name)
         path = ROOT.joinpath(*parts)
-        if path.is_symlink() or os.path.realpath(path) != str(
-            path
-        ):  # a link on the way, which may lead anywhere
-            raise Refused("permission-denied", "links are not followed")
-        return path
-
-    def shown(self, path):
-        return "/" + path.relative_to(ROOT).as_posix().removeprefix(".")
+        if not text or any(step.is_symlink() for step in (path, *path.parents)):  # a link may lead anywhere
+            raise Refused("invalid-path", "an empty path, or a link on the way")
+        return parts, path
 
     def new_digest(self, request):
         if request.get("algorithm") not in ALGORITHMS:
             raise Refused("bad-request", "the algorithm was not offered")
         return hashlib.new(request["algorithm"], usedforsecurity=False)
 
-    def read_payload(self, size, *uses):
-        while size:
-            piece = self.rfile.read1(min(size, 1 << 18))
-            if not piece:
-                raise ConnectionAbortedError("the end came in the middle of a payload")
-            for use in uses:
-                use(piece)
-            size -= len(piece)
-
     def receive(self):
         prefix = self.rfile.read(4)
         length = int.from_bytes(prefix, "big")
         if len(prefix) == 4 and not 2 <= length <= 4096:
-            raise Refused("invalid-header", f"a header of {length} bytes", fatal=True)
-        if len(prefix) < 4 or len(data := self.rfile.read(length)) < length:
+            raise Broken("invalid-header", f"a header of {length} bytes")
+        data = self.rfile.read(length)
+        if len(prefix) < 4 or len(data) < length:
             raise ConnectionAbortedError("the end came in the middle of a message")
-        try:
+        header = None
+        with contextlib.suppress(ValueError, RecursionError):
             header = json.loads(data)
-        except (ValueError, RecursionError):
-            header = None
         if not isinstance(header, dict):
-            raise Refused("invalid-header", "a header is a JSON object", fatal=True)
+            raise Broken("invalid-header", "a header is a JSON object")
         return header
 
     def send(self, header):
         data = json.dumps(header).encode()
-        self.wfile.write(struct.pack("!I", len(data)) + data)
+        self.wfile.write(len(data).to_bytes(4, "big") + data)
+
+    def send_error(self, code, message, fatal=False):
+        self.send({"status": "error", "code": code, "message": message, "fatal": fatal})
 
 
 class Server(socketserver.ThreadingTCPServer):
