@@ -140,7 +140,7 @@ def test_a_student_gets_the_client_and_none_of_the_daemons_dependencies(
     refused = subprocess.run([programs / "ftpsvc-server", "--version"], capture_output=True, text=True)
     assert "Traceback" not in refused.stderr
     if refused.returncode:
-        assert "ftpsvc[server]" in refused.stderr
+        assert "[server]" in refused.stderr
     run(*pip, f"{built[0]}[server]", env=real_environment)
     assert run(programs / "ftpsvc-server", "--help")
 

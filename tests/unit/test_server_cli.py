@@ -36,7 +36,7 @@ def test_without_its_dependencies_it_says_how_to_get_them(arguments: list[str], 
     assert done.returncode == 3
     error, hint = done.stderr.splitlines()
     assert error.startswith("ftpsvc-server: error: the daemon's own dependencies are not installed")
-    assert "ftpsvc[server]" in hint
+    assert ".whl[server]" in hint
     assert not list(tmp_path.iterdir())
 
 
