@@ -174,5 +174,5 @@ def _missing(error: ModuleNotFoundError) -> ConfigError:
         return ConfigError("the daemon does not run on Windows itself", hint="it runs there inside WSL2")
     return ConfigError(
         f"the daemon's own dependencies are not installed: {error.name} is missing",
-        hint=f"install the wheel with its extra: './ftpsvc-{ftpsvc.__version__}-py3-none-any.whl[server]' (docs/install.md)",
+        hint=f"install the wheel with its extra: './ftpsvc-{ftpsvc.__version__}-py3-none-any.whl[server]'",
     )
