@@ -20,17 +20,22 @@ MAX_USER_NAME: Final = 64
 _MARKS: Final = frozenset("._-@+ ")
 _ASCII = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_@+ .-]*[A-Za-z0-9_@+-])?")
 
+# Letters and marks that are drawn as nothing, or as a blank (Unicode's Default_Ignorable_Code_Point), as far as SCRAM's
+# preparation lets them through.
+_INVISIBLE: Final = frozenset("\u115f\u1160\u17b4\u17b5")
+
 # Unicode's own name of a letter begins with its script, which Python shows nowhere else.
 _EAST_ASIAN: Final = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"})
 
 # Letters of other scripts that look like a Latin one in common fonts: a name written wholly in them passes the rule
 # against mixing scripts. After Unicode's confusables (UTS 39), the ones that make whole words.
+_LATIN: Final = "ɑɡı", "agi"
 _CYRILLIC: Final = "аеорсухіјѕԁԛԝһкмтвнгпӏ", "aeopcyxijsdqwhkmtbhrnl"
 _GREEK: Final = "αβεζηικμνορτυχγωϲϳ", "abezhikmvoptyxywcj"
 _ARMENIAN: Final = "օոսցհյզ", "onughjq"
 _LOOK_ALIKES: Final = {
     ord(other): latin
-    for others, latins in (_CYRILLIC, _GREEK, _ARMENIAN)
+    for others, latins in (_LATIN, _CYRILLIC, _GREEK, _ARMENIAN)
     for other, latin in zip(others, latins, strict=True)
 }
 
@@ -68,6 +73,8 @@ def _check_letters(name: str) -> None:
         category = unicodedata.category(char)
         if char in _MARKS or "0" <= char <= "9":
             continue
+        if char in _INVISIBLE:
+            raise InvalidPath(name, "it has a letter that nobody sees")
         if category[0] == "L":
             scripts.add(unicodedata.name(char, "UNKNOWN").split()[0])
         elif category not in ("Mn", "Mc"):

@@ -12,9 +12,9 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from ftpsvc.exceptions import InvalidPath
 
@@ -28,6 +28,7 @@ Found: TypeAlias = AbstractContextManager[Iterator[os.DirEntry[str]]]
 """A running scan of a directory, to be closed by leaving it as a context manager."""
 
 Removed: TypeAlias = Callable[[os.stat_result], None]
+Guard: TypeAlias = Callable[["Directory", Name], AbstractContextManager[Any]]
 """Called after each name that a removal took away, with what it was."""
 
 # O_NONBLOCK: opening a FIFO without a writer must not wait. O_NOCTTY: opening a terminal must not adopt it.
@@ -280,7 +281,12 @@ class Directory(ABC):
         return Staged(self, name, fd)
 
     def remove_tree(
-        self, name: Name, removed: Removed | None = None, *, spare: Directory | None = None
+        self,
+        name: Name,
+        removed: Removed | None = None,
+        *,
+        spare: Directory | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """Removes an entry with all that is beneath it. Links are removed, never followed.
 
@@ -289,6 +295,7 @@ class Directory(ABC):
             removed: Called after each name that went.
             spare: A directory on the same file system in which temporary names may be made. With it a tree of any
                 depth goes with a bounded number of descriptors; without it one deeper than 64 levels is refused.
+            guard: Returns a lock that is held while a file is looked at, removed and counted.
 
         Raises:
             OSError: EXDEV at another file system mounted beneath; ELOOP when too deep. What went before is gone.
@@ -298,7 +305,7 @@ class Directory(ABC):
             where, what = waiting.pop()
             info = where.lstat(what)
             if stat.S_ISDIR(info.st_mode):
-                _empty(where, what, removed, spare, waiting)
+                _empty(where, what, removed, spare, waiting, guard)
                 where.rmdir(what)
             else:
                 where.unlink(what)
@@ -312,6 +319,7 @@ def _empty(
     removed: Removed | None,
     spare: Directory | None,
     waiting: list[tuple[Directory, Name]],
+    guard: Guard | None,
 ) -> None:
     """Removes what is in a directory, depth first, with at most `_MAX_OPEN_LEVELS` open at once."""
     open_levels = [where.directory(what)]
@@ -319,7 +327,7 @@ def _empty(
     try:
         while True:
             here = open_levels[-1]
-            deeper = _remove_flat(here, removed)
+            deeper = _remove_flat(here, removed, guard)
             if deeper is None:
                 here.close()
                 open_levels.pop()
@@ -344,7 +352,7 @@ def _empty(
             level.close()
 
 
-def _remove_flat(here: Directory, removed: Removed | None) -> Name | None:
+def _remove_flat(here: Directory, removed: Removed | None, guard: Guard | None) -> Name | None:
     """Removes the entries of a directory until one is a directory itself, and returns that one's name."""
     found = True
     while found:  # some file systems skip entries when others are removed during a scan
@@ -356,8 +364,9 @@ def _remove_flat(here: Directory, removed: Removed | None) -> Name | None:
                 if entry.is_dir(follow_symlinks=False):
                     return name
                 try:
-                    info = here.lstat(name)
-                    here.unlink(name)
+                    with guard(here, name) if guard is not None else nullcontext():
+                        info = here.lstat(name)
+                        here.unlink(name)
                 except FileNotFoundError:  # somebody else was faster
                     continue
                 if removed is not None:

@@ -413,7 +413,8 @@ class Storage(ABC):
         Raises:
             NotFound: `source`, or the directory of `target`, is missing.
             AlreadyExists: `target` is taken and `clobber` is False, or it is a directory.
-            InvalidPath: `target` lies beneath `source`. PermissionDenied: one of them is the root.
+            InvalidPath: `target` lies beneath `source`, or something in it would lie deeper than can be named.
+            PermissionDenied: One of them is the root.
             NotADirectory, Unavailable.
         """
 

@@ -28,7 +28,7 @@ from ftpsvc.exceptions import (
     ReadFailed,
     TooLarge,
 )
-from ftpsvc.paths import RemotePath, twin_key
+from ftpsvc.paths import MAX_DEPTH, RemotePath, twin_key
 from ftpsvc.storage import listing
 from ftpsvc.storage.base import Begun, Digest, Durability, Entry, Page, Reader, Space, Storage, Upload
 from ftpsvc.storage.begun import LocalBegun
@@ -318,7 +318,7 @@ class LocalStorage(Storage):
     def _make_one(self, path: RemotePath, wanted: RemotePath, *, parents: bool) -> bool:
         volume = self._volume
         with translated(wanted), volume.enter(path.parts[:-1]) as directory:
-            with volume.lock(path):
+            with volume.lock(directory, path.name):
                 raw, info = volume.find(directory, path.name)
                 if info is not None:
                     if not parents:
@@ -352,7 +352,7 @@ class LocalStorage(Storage):
         tally = Tally(volume.records)
         with translated(path), volume.enter(path.parts[:-1]) as directory:
             away = None
-            with volume.lock(path):
+            with volume.lock(directory, path.name):
                 raw, info = volume.find(directory, path.name)
                 if info is None:
                     raise NotFound(str(path))
@@ -392,7 +392,7 @@ class LocalStorage(Storage):
         except OSError:
             # Something in it cannot go (no right to, another file system mounted): what is left is put back in sight.
             with suppress(OSError):
-                with volume.lock(path):
+                with volume.lock(directory, path.name):
                     volume.bring_back(away, directory, raw)
                 volume.sync_names(path.parts[:-1], directory)
             volume.quota.removed(tally.size, tally.files)
@@ -411,8 +411,10 @@ class LocalStorage(Storage):
         with translated(source):
             old = volume.enter(source.parts[:-1])
         with old, translated(target), volume.enter(target.parts[:-1]) as new:
+            if len(target.parts) > len(source.parts):
+                self._check_depth(source, old, target)
             with ExitStack() as held:
-                for lock in volume.locks(source, target):
+                for lock in volume.locks((old, source.name), (new, target.name)):
                     held.enter_context(lock)
                 moved = self._move(source, old, target, new, clobber=clobber)
             if moved is None:
@@ -423,6 +425,20 @@ class LocalStorage(Storage):
             volume.sync_names(source.parts[:-1], old, own=is_directory)
             if is_directory:
                 volume.names_in_flux(-1)
+
+    def _check_depth(self, source: RemotePath, old: Directory, target: RemotePath) -> None:
+        """Refuses to move a directory so far down that something in it could not be named any more.
+
+        Moved into one another, trees would else grow to any depth, and every walk from the top with its square.
+        """
+        raw, info = self._volume.find(old, source.name)
+        if info is None or not stat.S_ISDIR(info.st_mode) or self._volume.root.foreign(info):
+            return
+        with old.directory(raw) as top:
+            if _is_deeper(top, MAX_DEPTH - len(target.parts)):
+                raise InvalidPath(
+                    str(target), f"what is in it would be more than {MAX_DEPTH} directories deep"
+                )
 
     def _move(
         self, source: RemotePath, old: Directory, target: RemotePath, new: Directory, *, clobber: bool
@@ -536,6 +552,20 @@ class LocalReader(Reader):
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             self.close()
+
+
+def _is_deeper(directory: Directory, levels: int) -> bool:
+    """Returns whether anything lies more than so many levels beneath a directory."""
+    with directory.scan() as entries:
+        if levels <= 0:
+            return next(entries, None) is not None
+        names = [os.fsencode(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in names:
+        # What is gone by now, or belongs to another file system, does not count.
+        with suppress(OSError), directory.directory(name) as child:
+            if _is_deeper(child, levels - 1):
+                return True
+    return False
 
 
 def _descriptor(directory: Directory) -> int:

@@ -25,7 +25,7 @@ from ftpsvc.exceptions import (
     NotFound,
     PermissionDenied,
 )
-from ftpsvc.paths import RemotePath
+from ftpsvc.paths import MAX_DEPTH, RemotePath
 from ftpsvc.storage.base import Begun, Digest, Entry, Page, Reader, Space, Storage, Upload
 from ftpsvc.storage.faults import wrong_length
 from ftpsvc.storage.quota import Quota, Reservation, Unlimited
@@ -270,6 +270,11 @@ class MemoryStorage(Storage):
                 raise AlreadyExists(str(target))
             if source == target:
                 return
+            moves_down = len(target.parts) > len(source.parts)
+            if moves_down and len(target.parts) + _height(node) > MAX_DEPTH:
+                raise InvalidPath(
+                    str(target), f"what is in it would be more than {MAX_DEPTH} directories deep"
+                )
             del self._folder(source.parent).children[source.name]
             self._folder(target.parent).children[target.name] = node
             if isinstance(there, _File):
@@ -299,6 +304,13 @@ class MemoryStorage(Storage):
         if isinstance(node, _File):
             raise NotADirectory(str(path))
         return node
+
+
+def _height(node: _Node) -> int:
+    """Returns how many levels lie beneath a node."""
+    if isinstance(node, _File):
+        return 0
+    return max((1 + _height(child) for child in node.children.values()), default=0)
 
 
 def _inside(folder: _Folder, where: tuple[str, ...], recursive: bool) -> list[Entry]:

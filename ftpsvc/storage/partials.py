@@ -61,9 +61,12 @@ class Note:
         try:
             fields: dict[str, Any] = json.loads(data)
             path, owner, boot, durable = (fields[key] for key in ("path", "owner", "boot", "durable"))
-        except (ValueError, TypeError, KeyError):
-            return None
-        if not all(isinstance(text, str) for text in (path, owner, boot)) or type(durable) is not int:
+            if not all(isinstance(text, str) for text in (path, owner, boot)) or type(durable) is not int:
+                return None
+            # Who owns the folder as a user of this machine may have written anything.
+            RemotePath.parse(path)
+            owner.encode()
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return cls(path, owner, max(0, durable), boot)
 
@@ -148,11 +151,15 @@ class Partials:
         except OSError:
             return None
         try:
-            return Note.decode(os.read(fd, _MAX_NOTE))
+            note = Note.decode(os.read(fd, _MAX_NOTE))
         except OSError:
             return None
         finally:
             os.close(fd)
+        # What is written in it is what the name is made of: else somebody else wrote it.
+        if note is not None and partial_name(RemotePath.parse(note.path), note.owner) != name:
+            return None
+        return note
 
     def held(self, name: bytes) -> int:
         """Returns the length of a partial; 0 where there is none."""

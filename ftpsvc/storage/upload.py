@@ -197,7 +197,7 @@ class LocalUpload(Upload):
             staged, sealed = self._staged, self._sealed
             if staged is None or sealed is None:
                 raise self._failed or LocalProtocolError("a commit without its first steps")
-            with volume.lock(path):
+            with volume.lock(directory, path.parts[-1]):
                 raw, info = volume.find(directory, path.parts[-1])
                 check_target(volume, path, info, clobber=self._clobber)
                 displaced = None if info is None else info.st_size

@@ -12,12 +12,13 @@ import itertools
 import os
 import stat
 import threading
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ftpsvc.confine import Directory, PosixRoot, Staged, walks_on_descriptors
+from ftpsvc.confine import Directory, Name, PosixRoot, Staged, walks_on_descriptors
 from ftpsvc.exceptions import ConfigError, NotFound, PermissionDenied
 from ftpsvc.paths import RemotePath
 from ftpsvc.storage.faults import READ_ONLY, RESERVED
@@ -212,14 +213,25 @@ class Volume:
                     raise
         return raw, None
 
-    def lock(self, path: RemotePath) -> threading.Lock:
-        """Returns the lock that whoever changes what is at `path` holds while looking and changing."""
-        return self._stripes[hash(path.parts) % _STRIPES]
+    def lock(self, directory: Directory, name: str) -> threading.Lock:
+        """Returns the lock that whoever changes what `name` is in an open directory holds while looking and changing.
 
-    def locks(self, one: RemotePath, other: RemotePath) -> list[threading.Lock]:
-        """Returns the locks of two paths, in the order in which they are to be taken."""
-        numbers = {hash(one.parts) % _STRIPES, hash(other.parts) % _STRIPES}
-        return [self._stripes[number] for number in sorted(numbers)]
+        It is of the directory itself and not of its path: that may be another one by the time the change is made.
+        """
+        return self._stripes[self._stripe(directory, name)]
+
+    def locks(self, *places: tuple[Directory, str]) -> list[threading.Lock]:
+        """Returns the locks of several names, in the order in which they are to be taken."""
+        return [self._stripes[number] for number in sorted({self._stripe(*place) for place in places})]
+
+    def _stripe(self, directory: Directory, name: str) -> int:
+        inode = None if directory.fd is None else os.fstat(directory.fd).st_ino
+        return hash((inode, name)) % _STRIPES
+
+    def guard(self, directory: Directory, name: Name) -> threading.Lock:
+        """Returns the same lock for a name as it is on the disk."""
+        text = os.fsdecode(name)
+        return self.lock(directory, text if text.isascii() else unicodedata.normalize("NFC", text))
 
     def stage(self, mode: int) -> Staged:
         """Makes a new file in the staging folder. Raises OSError."""
@@ -249,7 +261,9 @@ class Volume:
     def clear(self, away: bytes, tally: Tally) -> None:
         """Removes what `take_away` took. Raises OSError; what is left then is still there."""
         staging = self._open_staging()
-        staging.remove_tree(away, tally.add, spare=staging)
+        # An upload that entered the tree while it was in sight may still put a file into it: each goes under its lock,
+        # so that what it displaces and what is removed here are not both taken from the books.
+        staging.remove_tree(away, tally.add, spare=staging, guard=self.guard)
 
     def _open_staging(self) -> Directory:
         if self._staging is None:

@@ -11,7 +11,7 @@ from ftpsvc.exceptions import (
     NotFound,
     PermissionDenied,
 )
-from ftpsvc.paths import ROOT
+from ftpsvc.paths import MAX_DEPTH, ROOT
 from ftpsvc.storage.base import Storage
 from tests.contract.conftest import Backend
 from tests.helpers.stores import at, get, names, put
@@ -144,6 +144,26 @@ def test_renaming_onto_itself_changes_nothing(backend: Backend) -> None:
     assert names(storage) == ["d", "f"]
     assert get(storage, "/f") == b"content"
     assert backend.ledger.files == 1
+
+
+def test_c15_trees_do_not_grow_deeper_than_can_be_named_by_moving_them_into_one_another(
+    storage: Storage,
+) -> None:
+    deep = "/d" * (MAX_DEPTH - 1)
+    for name in ("/one", "/two"):
+        storage.make_directory(at(name + deep), parents=True)
+    for target in (f"/two{deep[2:]}/x", "/two/d/x"):
+        with pytest.raises(InvalidPath, match="deep"):
+            storage.rename(at("/one"), at(target))
+    storage.rename(at("/one"), at("/three"))
+    storage.rename(at("/three/d/d"), at("/two/d/x"))
+    assert storage.stat(at("/two/d/x" + "/d" * (MAX_DEPTH - 3))).kind == "dir"
+    with pytest.raises(InvalidPath, match="deep"):
+        storage.rename(at("/two"), at("/three/two"))
+    put(storage, "/file")
+    storage.rename(at("/file"), at("/two/d/x" + "/d" * (MAX_DEPTH - 4) + "/file"))
+    storage.make_directory(at("/three/empty"))
+    storage.rename(at("/three/empty"), at("/two/d/x" + "/d" * (MAX_DEPTH - 4) + "/empty"))
 
 
 def test_what_cannot_be_renamed(storage: Storage) -> None:

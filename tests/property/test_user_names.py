@@ -22,7 +22,7 @@ BAD = [
     "con", "nul.x", "COM1", "a:b", "a*", "a?", "a\"", "<a>", "a,b", "a=b", "$HOME", "a;b", "a'b", "a`b",
     "a&b", "%s", "\u202ealice", "al\u200dice", "a\xa0b", "ａlice", "ﬁsh", "①", "alice²", "😀", "a😀",
     "\u0301a", "аlice", "aliсe", "Αlice", "pаypal", "раypal", "שלום", "علي", "\ud800", "a\u3000b", "ـ", "١٢٣",
-    "мaрия", "ελενηя",
+    "мaрия", "ελενηя", "alice\u1160", "ali\u115fce", "alice\u17b4", "ali\u17b5ce",
 ]  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def test_c29_names_that_nobody_gets(name: str) -> None:
     ("one", "other"),
     [
         ("alice", "Alice"),
+        ("gail", "ɡɑıl"),
         ("alice", "ALICE"),
         ("alice", "ａｌｉｃｅ"),
         ("e\u0301mile", "émile"),
