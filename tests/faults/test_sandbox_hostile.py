@@ -18,6 +18,7 @@ import pytest
 
 from ftpsvc.homework.sandbox import seccomp
 from ftpsvc.homework.sandbox.base import Cap, Job, Outcome, Sandbox
+from ftpsvc.homework.sandbox.bwrap import Bwrap
 from tests.helpers.sandboxes import Mark, wide
 
 TRY = """
@@ -372,6 +373,26 @@ def test_hostile_and_good_hand_ins_side_by_side(sandbox: Sandbox) -> None:
         outcomes = [job.result() for job in jobs]
     assert [one.killed_by for one in outcomes[::2]] == ["processes", "memory", "output", "disk"]
     assert [one.stdout for one in outcomes[1::2]] == [b"4999950000\n"] * 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a bomb of orphans", "a memory bomb in many processes", "memory that nobody has resident", "a full disk, waiting",
+     "a burner that spreads it over children which nobody waits for",
+     "a daemon that outlives it and keeps its output open"],
+)  # fmt: skip
+def test_the_limits_hold_without_a_proc_inside(
+    sandbox: Sandbox, around: Surroundings, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What containers leave: the watcher then searches the machine's processes."""
+    if not isinstance(sandbox, Bwrap):
+        pytest.skip("this is about bubblewrap")
+    monkeypatch.setattr(sandbox, "_proc", False)
+    (one,) = (one for one in PROBES if one.name == name)
+    mark = Mark()
+    outcome = attempt(sandbox, one, around, mark)
+    assert (outcome.killed_by, outcome.exit) == (one.killed_by, one.exit), outcome.stderr[-500:]
+    assert mark.processes() == []
 
 
 @pytest.mark.skipif(seccomp.program() is None, reason="no filter of system calls for this kind of machine")

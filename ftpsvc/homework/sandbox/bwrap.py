@@ -8,6 +8,7 @@ kills.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -128,9 +129,7 @@ class Bwrap:
             except (OSError, subprocess.SubprocessError) as error:
                 raise SandboxError(
                     f"cannot start {printable(self._program)}: {printable(str(error))}",
-                    hint="the user that the sandbox runs as must be able to reach it"
-                    if isinstance(error, PermissionError)
-                    else None,
+                    hint=_not_started(error),
                 ) from error
         return ends
 
@@ -216,6 +215,14 @@ def _check(job: Job) -> None:
     for name in job.env:
         if not name or "=" in name:
             raise ValueError(f"{name!r} is no name of a variable")
+
+
+def _not_started(error: Exception) -> str | None:
+    """Returns what helps against the usual reasons for which bwrap does not even start."""
+    number = getattr(error, "errno", None)
+    if number == errno.EPERM:
+        return "the grader is root and may not become another user here: start it as an ordinary user"
+    return "the user that the sandbox runs as has no way to it" if number == errno.EACCES else None
 
 
 def _stored(given: Inputs) -> int:
