@@ -291,7 +291,7 @@ def test_c06_c11_what_is_no_header_ends_the_connection_with_a_reason(daemon: Dae
         ({"op": "auth", "data": "c=biws,r=x,p=x"}, "bad-request"),
         ({"op": "auth", "mechanism": "PLAIN", "data": ""}, "auth-required"),
         ({"op": "revoke-token", "token": "x"}, "auth-required"),
-        ({"op": "begin", "path": "x", "file_size": 1}, "unknown-op"),
+        ({"op": "begin", "path": "x", "file_size": 1}, "bad-request"),
     ],
 )
 def test_c11_a_request_that_makes_no_sense_is_answered(
