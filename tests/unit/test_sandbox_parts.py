@@ -97,7 +97,7 @@ def test_without_a_sandbox_nothing_is_graded(tmp_path: Path) -> None:
         assert result.stdout.splitlines()[-1] == "no sandbox works here: nothing can be graded"
 
 
-def test_a_sandbox_that_does_nothing_is_seen_through(tmp_path: Path) -> None:
+def test_a_sandbox_that_does_nothing_is_seen_through(sandbox: Sandbox) -> None:
     """A bwrap that just runs the program is not taken for a sandbox: it does not report as one."""
     with tempfile.TemporaryDirectory(prefix="ft") as place:
         Path(place).chmod(0o755)
