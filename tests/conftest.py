@@ -41,6 +41,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def pytest_collection_finish() -> None:
+    """Takes what is there before the first test out of the sight of the collector.
+
+    `no_leaks` collects after every test. Walking all modules and five thousand collected tests each time cost more than
+    the tests themselves: 0.1 s for each of them, half of the whole run.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves threads or descriptors behind, once it and all its fixtures have been torn down."""
