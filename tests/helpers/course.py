@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 GUARD = 60.0
@@ -39,6 +41,17 @@ def run(name: str, *arguments: object, said: str = "", code: int = 0) -> list[st
     )  # fmt: skip
     assert done.returncode == code, done.stdout
     return done.stdout.splitlines()
+
+
+def shown(lesson: str, program: str = "") -> list[str]:
+    """The lines of the terminal sessions on a lesson's page; with a program, what stands below its command."""
+    page = (COURSE / lesson / "README.md").read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)).splitlines()
+    if not program:
+        return lines
+    after = dropwhile(lambda line: not re.match(rf"\$ (sudo )?python {program}\b", line), lines)
+    next(after)
+    return list(takewhile(lambda line: not line.startswith("$ "), after))
 
 
 class Running:

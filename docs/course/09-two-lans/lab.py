@@ -1,13 +1,14 @@
 """A laboratory of two NATed networks on one Linux machine, in network namespaces: what reaches whom.
 
-    python lab.py          as root; needs iproute2, and nft or iptables
+    python lab.py          as root, or as whoever may make namespaces; needs iproute2, unshare, and nft or iptables
 
                         "the Internet" 203.0.113.0/24
       alice -- router A -- .1 ----+---- .2 -- router B -- bob
     192.168.1.10   NAT            |            NAT   192.168.1.10
                              server .80
 
-Everything has a name of its own and is taken away at the end. Ends with exit code 77 where it is not permitted.
+It moves into namespaces of its own first, so that nothing of it is seen outside, and all of it is gone when it ends,
+even by kill -9. Ends with exit code 77 where it is not permitted; without nft and iptables it gets as far as NAT.
 """
 
 import contextlib
@@ -20,7 +21,6 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PREFIX = f"lab{os.getpid()}"
 ANSWER = """
 import socket, sys
 with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as listener:
@@ -52,7 +52,7 @@ def run(*command):
 
 
 def inside(name, *command):
-    return ["ip", "netns", "exec", f"{PREFIX}-{name}", *command]
+    return ["ip", "netns", "exec", name, *command]
 
 
 def python(name, *arguments):
@@ -61,18 +61,20 @@ def python(name, *arguments):
 
 def link(one, its_address, other, others_address):
     """A cable: a pair of veth whose ends lie in two namespaces. An end without an address belongs to the switch."""
-    run("ip", "-n", f"{PREFIX}-{one}", "link", "add", f"to-{other}", "type", "veth", "peer", "name", f"to-{one}",
-        "netns", f"{PREFIX}-{other}")  # fmt: skip
+    run("ip", "-n", one, "link", "add", f"to-{other}", "type", "veth", "peer", "name", f"to-{one}",
+        "netns", other)  # fmt: skip
     for name, peer, address in (one, other, its_address), (other, one, others_address):
         if address:
-            run("ip", "-n", f"{PREFIX}-{name}", "address", "add", address, "dev", f"to-{peer}")
+            run("ip", "-n", name, "address", "add", address, "dev", f"to-{peer}")
         else:
-            run("ip", "-n", f"{PREFIX}-{name}", "link", "set", f"to-{peer}", "master", "bridge")
-        run("ip", "-n", f"{PREFIX}-{name}", "link", "set", f"to-{peer}", "up")
+            run("ip", "-n", name, "link", "set", f"to-{peer}", "master", "bridge")
+        run("ip", "-n", name, "link", "set", f"to-{peer}", "up")
 
 
 def translate(router):
     """NAT: what leaves by the outer side gets the router's address."""
+    if not any(map(shutil.which, ("nft", "iptables"))):
+        raise NotPermitted("NAT needs nftables (nft) or iptables")
     if shutil.which("nft"):
         run(*inside(router, "nft", "add table ip nat"))
         run(*inside(router, "nft", "add chain ip nat out { type nat hook postrouting priority 100 ; }"))
@@ -96,25 +98,24 @@ def forward(router, port, to):
                     "--dport", str(port), "-j", "DNAT", "--to-destination", f"{to}:{port}"))  # fmt: skip
 
 
-def build(stack):
+def build():
     for name in ("internet", "server", "router-a", "router-b", "alice", "bob"):
-        run("ip", "netns", "add", f"{PREFIX}-{name}")
-        stack.callback(subprocess.run, ["ip", "netns", "delete", f"{PREFIX}-{name}"], check=False)
-        run("ip", "-n", f"{PREFIX}-{name}", "link", "set", "lo", "up")
-    run("ip", "-n", f"{PREFIX}-internet", "link", "add", "name", "bridge", "type", "bridge")
-    run("ip", "-n", f"{PREFIX}-internet", "link", "set", "bridge", "up")
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "-n", "internet", "link", "add", "name", "bridge", "type", "bridge")
+    run("ip", "-n", "internet", "link", "set", "bridge", "up")
     link("server", "203.0.113.80/24", "internet", None)
     for router, host, outside in ("router-a", "alice", 1), ("router-b", "bob", 2):
         link(router, f"203.0.113.{outside}/24", "internet", None)
         link(host, "192.168.1.10/24", router, "192.168.1.1/24")
-        run("ip", "-n", f"{PREFIX}-{host}", "route", "add", "default", "via", "192.168.1.1")
+        run("ip", "-n", host, "route", "add", "default", "via", "192.168.1.1")
         run(*inside(router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"))
 
 
 def answering(stack, name, port):
-    process = subprocess.Popen(
-        inside(name, sys.executable, "-c", ANSWER, str(port)), stdout=subprocess.PIPE, text=True
-    )
+    # A process group of its own: Ctrl-C is for this program, which then ends them.
+    command = inside(name, sys.executable, "-c", ANSWER, str(port))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
     stack.callback(process.stdout.close)
     stack.callback(process.wait)
     stack.callback(process.kill)
@@ -145,13 +146,23 @@ def transfer(folder):
     return f"{told.splitlines()[0]}; Bob: from {seen[1]}, {seen[2]} bytes, {'whole' if whole else 'DAMAGED'}"
 
 
+def move_in():
+    """Runs this program again with mounts, network and processes of its own; they end with its first process."""
+    flags = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.geteuid() != 0:
+        flags.append("--map-root-user")  # root in there only, which many systems permit to everybody
+    if subprocess.run(["unshare", *flags, "true"], capture_output=True, check=False).returncode:
+        raise NotPermitted("namespaces are for root")
+    os.execvpe("unshare", ["unshare", *flags, *sys.orig_argv], os.environ | {"LAB": "inside"})  # noqa: S606
+
+
 def main():
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        build(stack)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/run"))
+        build()
         for name in ("server", "bob", "alice"):
             answering(stack, name, 8088)
-        print("before NAT:")
+        print("before NAT:", flush=True)
         print("  Alice -> server          ", ask("alice", "203.0.113.80", 8088, 1))
         for router in ("router-a", "router-b"):
             translate(router)
@@ -170,11 +181,17 @@ def main():
 
 
 if __name__ == "__main__":
-    if not shutil.which("ip") or not (shutil.which("nft") or shutil.which("iptables")):
-        print("not possible here: it needs Linux with iproute2 (ip) and nftables (nft) or iptables")
+    if not all(map(shutil.which, ("ip", "unshare"))):
+        print("not possible here: it needs Linux with iproute2 (ip) and util-linux (unshare)")
         sys.exit(77)
     try:
+        if os.environ.get("LAB") != "inside":
+            move_in()
+        # Where ip keeps the names of namespaces: ours alone, as the rest.
+        run("mount", "-t", "tmpfs", "lab", "/run")
         main()
+    except KeyboardInterrupt:
+        print("stopped")
     except NotPermitted as error:
         print("not permitted here:", error)
         sys.exit(77)
