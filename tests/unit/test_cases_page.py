@@ -9,7 +9,6 @@ from tests.helpers.cases import PAGE, TESTS, cases_in, cell, collect, named, row
 ALL = [
     *range(1, 12), 14, 15, 17, *range(20, 25), 26, 29, 30, 33, *range(34, 44), *range(45, 51), 52, *range(54, 61),
 ]  # fmt: skip
-NOW = [*range(1, 12), 14, 15, 17, *range(20, 25), 26, 29, 30, 33, *range(45, 51), 54, *range(57, 61)]
 """What the service is to hold as it stands. The others wait for accounts, quotas, resume or many clients."""
 
 ROWS = rows(PAGE.read_text(encoding="utf-8"))
@@ -23,9 +22,6 @@ def test_every_case_has_one_row_in_its_order() -> None:
     ("case", "held"), [(case, held) for case, _, held in ROWS], ids=[row[0] for row in ROWS]
 )
 def test_a_case_is_held_by_tests_that_exist_and_carry_its_number(case: str, held: str) -> None:
-    if held == "later":
-        assert int(case[1:]) not in NOW
-        return
     tests = named(held)
     assert cell(tests) == held, "the column is written by python -m tests.helpers.cases"
     assert tests
@@ -33,11 +29,6 @@ def test_a_case_is_held_by_tests_that_exist_and_carry_its_number(case: str, held
         file, _, name = test.partition("::")
         assert (TESTS / file).is_file(), test
         assert case in cases_in(TESTS / file).get(name, set()), f"{test} is gone, or does not carry {case}"
-
-
-def test_no_case_is_called_later_that_tests_hold_already() -> None:
-    found = collect()
-    assert not [case for case, _, held in ROWS if held == "later" and case in found]
 
 
 def test_a_test_carries_only_numbers_of_cases() -> None:
