@@ -28,7 +28,8 @@ def same_time(modified: int | None, info: os.stat_result) -> bool:
     """
     if modified is None:
         return False
-    mine = time_on_wire(info.st_mtime_ns)
+    # A listing tells times that a transfer cannot carry: what is older than 1970 arrives as of then.
+    mine, modified = time_on_wire(info.st_mtime_ns), time_on_wire(modified)
     if mine % _SECOND == 0 or modified % _SECOND == 0:
         return mine // _SECOND == modified // _SECOND
     return abs(mine - modified) < _TICK

@@ -132,6 +132,7 @@ class Saver:
         clobber: bool,
         watcher: Progress,
         moved: Callable[[], object],
+        listed: int | None = None,
     ) -> None:
         """Takes what is to be done.
 
@@ -143,6 +144,8 @@ class Saver:
             clobber: Whether a file of that name may be replaced.
             watcher: Is told how it goes on.
             moved: Is called whenever something has been saved.
+            listed: mtime to give it where the answer has none, nanoseconds since 1970 UTC: a listing also tells times
+                before 1970.
         """
         self.transfer: Transfer | None = None
         self.wasted = False
@@ -153,6 +156,7 @@ class Saver:
         self._clobber = clobber
         self._watcher = watcher
         self._moved = moved
+        self._listed = listed
         self._part: parts.Saving | None = None
         self._hasher: Hasher | None = None
 
@@ -280,7 +284,8 @@ class Saver:
         got = content.receive(self._link, event, write, self._watcher, self._path, self._hasher, apart=True)
         self._watcher.verifying()
         try:
-            part.keep(modified=answer.modified, mode=answer.mode, clobber=self._clobber)
+            modified = self._listed if answer.modified is None else answer.modified
+            part.keep(modified=modified, mode=answer.mode, clobber=self._clobber)
         except OSError as error:
             raise local_error(error, self._path) from None
         remote = getattr(event.request, "path", "")

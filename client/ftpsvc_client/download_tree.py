@@ -332,7 +332,7 @@ class TreeDownload:
     def _saver(self, job: _Job, folder: Directory) -> Saver:
         return Saver(
             self._link, folder, job.names[-1], job.path, clobber=self._wishes.overwrite, watcher=self._watcher,
-            moved=self._moved,
+            moved=self._moved, listed=job.entry.modified,
         )  # fmt: skip
 
     def _expect(self, entry: RemoteEntry) -> None:

@@ -37,11 +37,13 @@ class Filter:
 def read_patterns(path: str) -> list[str]:
     """Returns the lines of a file of patterns; empty ones and those that begin with `#` are nothing.
 
+    A byte order mark, which editors on Windows write, belongs to no pattern.
+
     Raises:
         FtpsvcError: It cannot be read. ConfigError: It is no UTF-8.
     """
     try:
-        with open(os.fspath(path), encoding="utf-8") as file:
+        with open(os.fspath(path), encoding="utf-8-sig") as file:
             return file.read().splitlines()
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is no UTF-8 text") from None
