@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ftpsvc.confine import Directory
-from ftpsvc.exceptions import FtpsvcError, InvalidPath, IsADirectory, NotADirectory, NotAFile
+from ftpsvc.exceptions import (
+    DirectoryNotEmpty,
+    FtpsvcError,
+    InvalidPath,
+    IsADirectory,
+    NotADirectory,
+    NotAFile,
+)
 from ftpsvc.paths import check_name, twin_key
 from ftpsvc_client import parts
 from ftpsvc_client.compare import same_mode, same_time
@@ -48,6 +55,7 @@ class Download:
     seen: set[str] = field(default_factory=set)
     whole: bool = True
     _left_out: set[str] = field(default_factory=set)
+    _folders: set[str] = field(default_factory=set)
 
     def is_needed(self, entry: RemoteEntry, names: tuple[str, ...]) -> bool:
         """Returns whether something of the source has to be made or fetched here.
@@ -55,7 +63,10 @@ class Download:
         Raises:
             FtpsvcError: It cannot be, or what is here cannot be looked at.
         """
-        self.seen.add(_key("/".join(names)))
+        key = _key("/".join(names))
+        self.seen.add(key)
+        if entry.kind == "dir":
+            self._folders.add(key)
         if entry.kind not in ("file", "dir"):
             return True  # to be noted as left out
         path = os.path.join(self.local, *names)
@@ -111,7 +122,10 @@ class Download:
             if parts.is_hidden(name) or (self.ignored is not None and self.ignored(path, is_folder)):
                 continue
             try:
-                known = _key(path) in self.seen
+                key = _key(path)
+                known = key in self.seen
+                if known and key not in self._folders:
+                    continue  # where the source has a link, nobody has looked at what it leads to
                 if is_folder and (known or self._holds_left_out(folder, name, path)):
                     with folder.directory(os.fsencode(name) if folder.fd is not None else name) as below:
                         yield from self._extra(below, (*names, name))
@@ -164,9 +178,14 @@ class Download:
             return digest_of(folder, names[-1], self.algorithm) == entry.digest
 
     def _remove(self, names: tuple[str, ...]) -> None:
-        self.told(Action("delete", "/".join(names)))
-        if self.root is not None and not self.dry_run:
-            with self.root.walk(names[:-1]) as folder:
+        if self.root is None:
+            return
+        with self.root.walk(names[:-1]) as folder:
+            is_folder = stat.S_ISDIR(folder.lstat(names[-1]).st_mode)
+            if is_folder and self._holds_left_out(folder, names[-1], "/".join(names)):
+                raise DirectoryNotEmpty(os.path.join(self.local, *names))
+            self.told(Action("delete", "/".join(names)))
+            if not self.dry_run:
                 folder.remove_tree(names[-1])
 
     def _set_mode(self, names: tuple[str, ...], here: os.stat_result, mode: int) -> None:

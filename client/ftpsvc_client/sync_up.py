@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
-from ftpsvc.exceptions import FtpsvcError, IsADirectory, NotADirectory, NotAFile
+from ftpsvc.exceptions import DirectoryNotEmpty, FtpsvcError, IsADirectory, NotADirectory, NotAFile
 from ftpsvc_client.compare import same_mode, same_time
 from ftpsvc_client.content import FileSource
 from ftpsvc_client.local import local_error
@@ -69,7 +69,8 @@ class Upload:
     told: Callable[[Action], object] = print
     report: TreeReport = field(default_factory=TreeReport)
     seen: set[str] = field(default_factory=set)
-    _blocked: set[tuple[str, ...]] = field(default_factory=set)
+    _blocked: set[tuple[str, ...]] = field(default_factory=set, init=False)
+    _unsent: set[str] = field(default_factory=set, init=False)
 
     def pieces(self) -> Iterator[Piece]:
         """Yields the work, each directory before what is in it."""
@@ -92,21 +93,22 @@ class Upload:
                     if len(files) == PIECE_FILES:
                         yield Piece(remove, folder.path, target, make, files)
                         remove, make, files = [], False, []
-            self.seen.update("/".join((*folder.names, name)) for name in folder.others)
+            self._unsent.update("/".join((*folder.names, name)) for name in folder.others)
             if remove or make or files:
                 yield Piece(remove, folder.path, target, make, files)
 
     def deletions(self) -> Iterator[str]:
         """Yields the relative paths of what the source does not have, to be asked for when `pieces` is through.
 
-        A directory stands for all that is in it, unless something in it is left out and so has to stay.
+        A directory stands for all that is in it, unless something in it is left out and so has to stay. What the source
+        has and does not send (a link) stays with all that is in it: what that leads to was not looked at.
         """
         kept: set[str] = set()
         left_out: set[str] = set()
         extra: list[str] = []
         for path, entry in sorted(self.there.items()):
             parent = path.rpartition("/")[0]
-            if parent in left_out or (self.ignored is not None and self.ignored(path, entry.kind == "dir")):
+            if parent in left_out or path in self._unsent or self._is_ignored(entry):
                 left_out.add(path)
                 while parent and parent not in kept:
                     kept.add(parent)
@@ -151,6 +153,8 @@ class Upload:
             if entry is not None and entry.kind != "file":
                 if not self.replace:
                     raise IsADirectory(target) if entry.kind == "dir" else NotAFile(target)
+                if any(map(self._is_ignored, self._beneath(path))):
+                    raise DirectoryNotEmpty(target)  # of what is left out, nothing is removed
                 self._remove(path, target, remove)
             elif entry is not None and self._is_same(file, entry):
                 self.report.present += 1
@@ -181,5 +185,11 @@ class Upload:
     def _remove(self, path: str, target: str, remove: list[str]) -> None:
         self.told(Action("delete", path))
         remove.append(target)
-        for below in [name for name in self.there if name == path or name.startswith(path + "/")]:
+        for below in [path, *(entry.path for entry in self._beneath(path))]:
             del self.there[below]
+
+    def _beneath(self, path: str) -> list[RemoteEntry]:
+        return [entry for name, entry in self.there.items() if name.startswith(path + "/")]
+
+    def _is_ignored(self, entry: RemoteEntry) -> bool:
+        return self.ignored is not None and self.ignored(entry.path, entry.kind == "dir")

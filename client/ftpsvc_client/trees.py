@@ -250,7 +250,20 @@ class TreeCalls(Conversation):
                 for piece in pieces:
                     do(upload, piece)
             return upload.report
-        return self._spread(pieces, connections, watcher, uploading, do)
+        removals = TreeReport()
+
+        def unhindered() -> Iterator[Piece]:
+            """Removes what stands in the way before anybody gets work that this would hinder or take along."""
+            for piece in pieces:
+                if piece.remove:
+                    with uploading(self, Unwatched()) as upload:
+                        do(upload, piece._replace(make=False, files=[]))
+                    removals.add(upload.report)
+                yield piece._replace(remove=[])
+
+        report = self._spread(unhindered(), connections, watcher, uploading, do)
+        report.add(removals)
+        return report
 
     def _sync_up(
         self,

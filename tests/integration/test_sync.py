@@ -13,8 +13,9 @@ from typing import Any, Literal
 import pytest
 
 from ftpsvc.confine.posix import PosixDirectory
-from ftpsvc.exceptions import InvalidPath, IsADirectory, NotADirectory, NotFound
+from ftpsvc.exceptions import DirectoryNotEmpty, InvalidPath, IsADirectory, NotADirectory, NotFound
 from ftpsvc_client import Client, connect
+from ftpsvc_client.filters import read_patterns
 from ftpsvc_client.results import Action, SyncReport
 from tests.helpers.cli import Cli, emptied
 from tests.helpers.cutter import cutter
@@ -255,6 +256,65 @@ def test_several_connections_do_the_same(sides: Sides) -> None:
     assert (report.problems, report.files, report.deleted) == ([], 200, 1)
     assert report.directories == 11 - (sides.direction == "down")
     assert tree(sides.target) == tree(sides.source)
+
+
+def test_what_the_source_has_a_link_for_stays_with_all_that_is_in_it(sides: Sides) -> None:
+    (sides.source / "link").symlink_to(sides.source.parent)
+    write(sides.target / "link" / "deep" / "own", "mine")
+    write(sides.target / "extra", "gone")
+    report = sides.run(delete=True)
+    assert sides.actions == ["delete extra"]
+    assert (report.deleted, report.problems) == (1, [])
+    assert (sides.target / "link" / "deep" / "own").read_text() == "mine"
+
+
+def test_a_directory_with_something_excluded_in_it_is_not_replaced_by_a_file(sides: Sides) -> None:
+    write(sides.source / "thing", "a file")
+    write(sides.source / "other", "o")
+    write(sides.target / "thing" / "deep" / "own.log", "mine")
+    write(sides.target / "thing" / "more", "m")
+    options: dict[str, Any] = {"delete": True, "exclude": ["*.log"]}
+    for dry_run in (True, False):
+        report = sides.run(**options, dry_run=dry_run)
+        assert [type(problem.error) for problem in report.problems] == [DirectoryNotEmpty]
+        assert sides.actions == ["move other"]
+    assert (sides.target / "thing" / "deep" / "own.log").read_text() == "mine"
+    assert (sides.target / "other").read_text() == "o"
+
+
+def test_dry_run_says_what_is_done_where_kinds_have_changed(sides: Sides) -> None:
+    write(sides.source / "was-directory", "a file")
+    write(sides.target / "was-directory" / "deep" / "f", "x")
+    write(sides.source / "was-file" / "deep" / "f", "y")
+    write(sides.target / "was-file", "a file")
+    said = sides.run(delete=True, dry_run=True)
+    actions = sides.actions
+    done = sides.run(delete=True)
+    assert (sides.actions, done.deleted) == (actions, said.deleted)
+    assert tree(sides.target) == tree(sides.source)
+
+
+def test_several_connections_wait_for_what_stands_in_the_way_of_all_of_them(sides: Sides) -> None:
+    for number in range(40):
+        name = str(number % 20)
+        write(sides.target / name, "a file")
+        write(sides.source / name / str(number) / "deep" / "f", "x")
+    report = sides.run(delete=True, connections=4)
+    assert report.problems == []
+    assert tree(sides.target) == tree(sides.source)
+
+
+def test_times_before_1970_go_over_once_only(sides: Sides) -> None:
+    write(sides.source / "old", "x", time=-5 * 10**9)
+    sides.run()
+    sides.run()
+    assert sides.actions == []
+
+
+def test_a_file_of_patterns_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "filter"
+    path.write_text("\ufeff*.tmp\n*.log\n", encoding="utf-8")
+    assert read_patterns(str(path)) == ["*.tmp", "*.log"]
 
 
 def test_links_are_left_out_with_a_note_or_sent_as_what_they_lead_to(
