@@ -49,7 +49,7 @@ _GET_HINTS: Hints = {
 @click.option("--to", "target", type=RemotePath(), metavar="REMOTE", help="The new name, or a directory.")
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace a file.")
-@click.option("--no-resume", is_flag=True, help="Begin anew: also send what is there already.")
+@click.option("--no-resume", is_flag=True, help="Begin anew, and do not go by size and time.")
 @click.option("--whole", is_flag=True, help="Send all of a file, not just what differs.")
 @links_option
 @connections_option
@@ -71,7 +71,8 @@ def put(
 
     A file appears under its name whole and with the right digest, or not at all; one that is there is replaced.
     Of a large one that is there already, only the blocks that differ are sent. --to names a directory if it ends in /
-    or is one, otherwise it is the new name. LOCAL may be a pattern, or - for what comes in on stdin.
+    or is one, otherwise it is the new name. LOCAL may be a pattern, or - for what comes in on stdin. With -r, files
+    that are there already with the same size and time are not sent again, unless --no-resume is given.
     """
     app.hints = _PUT_HINTS
     paths = globs.local(sources, unexpanded=app.expands)
@@ -135,7 +136,7 @@ def put(
 @click.option("--to", "target", type=LocalPath(), metavar="LOCAL", help="The new name, or a directory.")
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("-f", "--force", is_flag=True, help="Replace local files that have another content.")
-@click.option("--no-resume", is_flag=True, help="Begin anew: drop what an interrupted get has left.")
+@click.option("--no-resume", is_flag=True, help="Begin anew, and do not go by size and time.")
 @connections_option
 @json_option
 @common_options
@@ -154,7 +155,8 @@ def get(
     A file appears under its name whole and with the right digest, or not at all. One that is here already is left
     alone: with the same content that is success, with another an error, unless --force is given. --to names a
     directory if it ends in / or is one, otherwise it is the new name; with - the content goes to stdout.
-    REMOTE may be a pattern.
+    REMOTE may be a pattern. With -r, files that are here already with the same size and time count as the same, unless
+    --no-resume is given.
     """
     app.hints = _GET_HINTS
     client = app.client()
