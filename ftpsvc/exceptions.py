@@ -19,6 +19,8 @@
     ├ PermissionDenied             logged in, but not allowed to do this here
     ├ InvalidPath (ValueError)     a name that the rules of docs/protocol.md section 4 refuse
     ├ InvalidRequest               an answerable but senseless request: unknown op, bad field
+    ├ HandInRefused                a hand-in that was not taken, and cost nothing; carries a signed note
+    ├ BadReceipt                   a receipt, or what goes with one, is not what it should be
     ├ StorageError                 something about a stored object; carries `path`
     │ ├ NotFound · AlreadyExists · IsADirectory · NotADirectory · DirectoryNotEmpty · NotAFile
     │ ├ Busy                       taken by somebody else at the moment, or the server is full
@@ -304,6 +306,42 @@ class UnknownOperation(InvalidRequest):
     """A request whose `op` this server does not have."""
 
     code = "unknown-op"
+
+
+class HandInRefused(FtpsvcError):
+    """A hand-in that was not taken at the door, all faults at once. It cost nothing.
+
+    Attributes:
+        reason: All that is wrong, in words.
+        note: What the server signed about it (`ftpsvc.receipts.receipt.Refusal`, canonical JSON); None where it did not.
+        signature: Of the note, armoured.
+    """
+
+    code = "hand-in-refused"
+    wire_fields = ("reason", "note", "signature")
+
+    def __init__(self, reason: str, note: str | None = None, signature: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.note = note
+        self.signature = signature
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class BadReceipt(FtpsvcError):
+    """A receipt, its signature, or what it is about is not what it should be.
+
+    Attributes:
+        reason: What is wrong, in words.
+    """
+
+    code = "bad-receipt"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class StorageError(FtpsvcError):
@@ -599,8 +637,8 @@ class ConfigError(FtpsvcError):
 # The classes that an error answer may become. Which constructor arguments they take is their `wire_fields`.
 _ANSWERABLE: tuple[type[FtpsvcError], ...] = (
     RemoteProtocolError, HeaderTooLarge, InvalidHeader, TransferTimeout, AuthenticationFailed, PermissionDenied,
-    InvalidPath, InvalidRequest, UnknownOperation, NotFound, AlreadyExists, IsADirectory, NotADirectory,
-    DirectoryNotEmpty, NotAFile, Busy, QuotaExceeded, NoSpace, TooLarge, DigestMismatch, Changed, BadOffset,
+    InvalidPath, InvalidRequest, UnknownOperation, HandInRefused, NotFound, AlreadyExists, IsADirectory,
+    NotADirectory, DirectoryNotEmpty, NotAFile, Busy, QuotaExceeded, NoSpace, TooLarge, DigestMismatch, Changed, BadOffset,
     ReadFailed, Unavailable,
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from ftpsvc.exceptions import BY_CODE, FtpsvcError, RemoteError, from_answer
 SAMPLES: dict[str, Any] = {
     "path": "/a/b", "reason": "for a reason", "name": "a\\b", "length": 70000, "limit": 65536, "requested": 2 << 30,
     "used": 4 << 30, "available": 1 << 30, "offset": 17, "held": 9, "phase": "a header", "seconds": 2.5,
-    "algorithm": "blake3", "expected": "00", "actual": "ff",
+    "algorithm": "blake3", "expected": "00", "actual": "ff", "note": "{}", "signature": "signed",
 }  # fmt: skip
 
 

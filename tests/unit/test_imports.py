@@ -10,7 +10,7 @@ import pytest
 CLIENT = Path(__file__).resolve().parents[2] / "client" / "ftpsvc_client"
 SHARED = {
     "addresses", "blocks", "buffers", "certificates", "confine", "credentials", "deadline", "digests", "exceptions",
-    "paths", "protocol", "scram", "text", "transport", "wire",
+    "paths", "protocol", "receipts", "scram", "text", "transport", "wire",
 }  # fmt: skip
 
 LOADED = """

@@ -72,6 +72,8 @@ TABLE: tuple[Meaning, ...] = (
         "the server's certificate is unknown, has changed, or is not the one that was given; nothing was sent",
         (exceptions.UntrustedServer,),
     ),
+    Meaning(16, "the hand-in was refused; it cost nothing", (exceptions.HandInRefused,)),
+    Meaning(17, "a receipt is not what it should be, or is not of these files", (exceptions.BadReceipt,)),
     Meaning(PARTIAL, "part of it failed, of several names or in a tree; the rest was done"),
     Meaning(INTERRUPTED, "stopped by Ctrl-C", (KeyboardInterrupt,)),
     Meaning(BROKEN_PIPE, "whoever read the output stopped reading", (BrokenPipeError,)),
