@@ -44,6 +44,9 @@ FOLDS_CASE = os.name == "nt" or sys.platform == "darwin"
 Mend = Callable[[FtpsvcError | None], Link]
 """Returns a new connection after an error, or at once for None; raises the error where that is not worth it."""
 
+Wait = Callable[[FtpsvcError], object]
+"""Waits until it is time to try again; raises the error where that is not worth it (any longer)."""
+
 
 class Wishes(NamedTuple):
     """How a tree is fetched.
@@ -91,6 +94,7 @@ class TreeDownload:
         wishes: Wishes,
         watcher: Progress,
         mend: Mend,
+        wait: Wait,
         moved: Callable[[], object],
     ) -> None:
         """Takes what is to be done.
@@ -103,6 +107,7 @@ class TreeDownload:
             wishes: How.
             watcher: Is told how it goes on.
             mend: See `Mend`.
+            wait: See `Wait`.
             moved: Is called whenever something has been saved.
         """
         self._link = link
@@ -112,9 +117,11 @@ class TreeDownload:
         self._wishes = wishes
         self._watcher = watcher
         self._mend = mend
+        self._wait = wait
         self._moved = moved
         self._todo: deque[_Job] = deque()
         self._unanswered: deque[_Job] = deque()
+        self._refused: list[tuple[_Job, FtpsvcError]] = []
         self._folders: OrderedDict[tuple[str, ...], tuple[Directory, set[str]]] = OrderedDict()
         self._twins: dict[tuple[str, ...], set[str]] = {}
         self._expected = [0, 0]
@@ -209,13 +216,26 @@ class TreeDownload:
         self._pump()
 
     def settle(self) -> None:
-        """Waits for what was asked for; errors as `add`."""
-        while self._unanswered or self._todo:
+        """Waits for what was asked for, and asks again for what was refused for the time being; errors as `add`."""
+        while self._unanswered or self._todo or self._refused:
             self._pump()
             try:
                 self._link.settle()
             except FtpsvcError as error:
                 self._recover(error)
+            if not self._unanswered and not self._todo:
+                self._take_up_refused()
+
+    def _take_up_refused(self) -> None:
+        refused, self._refused = self._refused, []
+        if not refused:
+            return
+        try:
+            self._wait(refused[0][1])
+        except FtpsvcError:
+            self.report.problems += [Problem(job.path, error) for job, error in refused]
+        else:
+            self._todo.extend(job for job, _ in refused)
 
     # ------------------------------------------------------------ one file after the other
 
@@ -231,8 +251,7 @@ class TreeDownload:
                     continue
                 if self._link.closed and isinstance(error, ProtocolError):
                     raise
-                self._answered(job)
-                self.report.problems.append(Problem(job.path, error))
+                self._failed(job, error)
                 if self._link.closed:
                     self._recover(_Ended())
 
@@ -307,8 +326,7 @@ class TreeDownload:
         except FtpsvcError as error:
             if error.fatal or (self._link.closed and isinstance(error, ProtocolError)):
                 raise
-            self._answered(job)
-            self.report.problems.append(Problem(job.path, error))
+            self._failed(job, error)
             if self._link.closed:
                 raise _Ended from None
         else:
@@ -328,6 +346,14 @@ class TreeDownload:
     def _answered(self, job: _Job) -> None:
         self._unanswered.remove(job)
         self._moved()
+
+    def _failed(self, job: _Job, error: FtpsvcError) -> None:
+        if passes(error):
+            self._unanswered.remove(job)
+            self._refused.append((job, error))  # taken up again when all others are through
+        else:
+            self._answered(job)
+            self.report.problems.append(Problem(job.path, error))
 
     def _saver(self, job: _Job, folder: Directory) -> Saver:
         return Saver(

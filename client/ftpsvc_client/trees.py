@@ -227,6 +227,8 @@ class TreeCalls(Conversation):
         def do(upload: TreeUpload, piece: Piece) -> None:
             for target in piece.remove:
                 upload.remove(target)
+            if piece.remove and (piece.make or piece.files):
+                upload.settle()  # what comes in its place cannot come before it has gone
             if piece.make or connections > 1:  # another connection may not have got there yet
                 upload.add_folder(piece.path if piece.make else "", piece.target)
             for path, target in piece.files:
@@ -240,7 +242,7 @@ class TreeCalls(Conversation):
             with conversation._turn() as link:
                 upload = TreeUpload(
                     link, self.algorithm, clobber=clobber, resume=resume, watcher=watcher, moved=tries.progress,
-                    mend=lambda error: conversation._mended(tries, error),
+                    mend=lambda error: conversation._mended(tries, error), wait=tries.wait,
                 )  # fmt: skip
                 yield upload
                 upload.settle()
@@ -348,7 +350,7 @@ class TreeCalls(Conversation):
                 conversation._turn() as link,
                 TreeDownload(
                     link, root, remote, local, wishes, watcher, lambda error: conversation._mended(tries, error),
-                    tries.progress,
+                    tries.wait, tries.progress,
                 ) as download,
             ):  # fmt: skip
                 yield download

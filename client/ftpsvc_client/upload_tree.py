@@ -24,6 +24,9 @@ _REMOVE_SECONDS = 600.0
 Mend = Callable[[FtpsvcError | None], Link]
 """Returns a new connection after an error, or at once for None; raises the error where that is not worth it."""
 
+Wait = Callable[[FtpsvcError], object]
+"""Waits until it is time to try again; raises the error where that is not worth it (any longer)."""
+
 
 class _Job(NamedTuple):
     """A directory to be made, a file to be sent, or something on the server to be removed."""
@@ -45,6 +48,7 @@ class TreeUpload:
         resume: bool,
         watcher: Progress,
         mend: Mend,
+        wait: Wait,
         moved: Callable[[], object],
     ) -> None:
         """Takes what is to be done.
@@ -56,7 +60,8 @@ class TreeUpload:
             resume: Whether to go on with what the server holds of large files.
             watcher: Is told how it goes on.
             mend: See `Mend`.
-            moved: Is called for each answer.
+            wait: See `Wait`.
+            moved: Is called for each answer that settles something.
         """
         self._link = link
         self._algorithm = algorithm
@@ -65,9 +70,11 @@ class TreeUpload:
         self._begun: dict[str, Resumption] = {}
         self._watcher = watcher
         self._mend = mend
+        self._wait = wait
         self._moved = moved
         self._todo: deque[_Job] = deque()
         self._unanswered: deque[_Job] = deque()
+        self._refused: list[tuple[_Job, FtpsvcError]] = []
         self._told: FtpsvcError | None = None
         self.report = TreeReport()
 
@@ -93,18 +100,31 @@ class TreeUpload:
         self._pump()
 
     def settle(self) -> None:
-        """Waits for the answers that are due.
+        """Waits for the answers that are due, and does again what was refused for the time being.
 
         Raises:
             FtpsvcError: The connection's end.
         """
-        while self._unanswered or self._todo:
+        while self._unanswered or self._todo or self._refused:
             self._pump()
             try:
                 while self._unanswered:
                     self._link.collect()
             except FtpsvcError as error:
                 self._recover(None, error)
+            if not self._unanswered and not self._todo:
+                self._take_up_refused()
+
+    def _take_up_refused(self) -> None:
+        refused, self._refused = self._refused, []
+        if not refused:
+            return
+        try:
+            self._wait(refused[0][1])
+        except FtpsvcError:
+            self.report.problems += [Problem(job.path, error) for job, error in refused]
+        else:
+            self._todo.extend(job for job, _ in refused)
 
     def _pump(self) -> None:
         while self._todo:
@@ -144,6 +164,9 @@ class TreeUpload:
                 self._watcher.end(done=done)
 
     def _answered(self, job: _Job, event: ResponseReceived) -> None:
+        if event.error is not None and passes(event.error):
+            self._give_up(job, event.error)
+            return
         self._unanswered.remove(job)
         self._begun.pop(job.target, None)
         self._moved()
@@ -181,6 +204,9 @@ class TreeUpload:
             self._give_up(refused, error)
         again, self._unanswered = self._unanswered, deque()
         self._link = self._mend(reason)
+        if reason is not None:  # that was waiting enough
+            self._todo.extend(waiting for waiting, _ in self._refused)
+            self._refused = []
         for waiting in reversed(again):
             if self._clobber or waiting.what != "send" or reason is None:
                 self._todo.appendleft(waiting)  # storing again what may have been stored is harmless
@@ -189,4 +215,7 @@ class TreeUpload:
 
     def _give_up(self, job: _Job, error: FtpsvcError) -> None:
         self._unanswered.remove(job)
-        self.report.problems.append(Problem(job.path, error))
+        if passes(error):
+            self._refused.append((job, error))  # taken up again when all others are through
+        else:
+            self.report.problems.append(Problem(job.path, error))

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from ftpsvc.confine.checked import is_stand_in
-from ftpsvc.exceptions import NotADirectory, NotAFile, Unavailable
+from ftpsvc.exceptions import Busy, NotADirectory, NotAFile, Unavailable
 from ftpsvc.protocol import headers
-from ftpsvc_client import connect, local_tree
+from ftpsvc_client import Client, connect, local_tree
 from ftpsvc_client.link import Link
+from ftpsvc_client.results import TreeReport
+from ftpsvc_client.retries import Retry
 from tests.helpers.daemon import server
-from tests.helpers.raw_server import Header, RawServer, raw_server
+from tests.helpers.raw_server import Header, Misbehave, RawServer, raw_server
 
 LIMIT = 1 << 20
 LARGE = 24 << 20
@@ -146,3 +148,68 @@ def test_ctrl_c_between_cd_and_cd_back_leaves_the_session_where_it_was(
         assert client.is_directory("e")
         assert client.pwd() == "/d"
         assert raw.connections == 2
+
+
+def refusing(op: str, name: str, times: int, *, fatal: bool = False) -> Misbehave:
+    """Stands for a server on which a file is in use at first, or which is stopping then."""
+    left = [times]
+
+    def misbehave(raw: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] == "mkdir":
+            raw.send(conn, {"status": "ok", "path": request["path"], "created": True})
+            return True
+        if request["op"] != op or not str(request["path"]).endswith(name) or not left[0]:
+            return False
+        if op == "put":
+            raw.exactly(conn, int(str(request["size"])))
+            raw.receive(conn)
+        left[0] -= 1
+        raw.error(conn, "busy", path=request["path"], retry=True, fatal=fatal)
+        if fatal:
+            raise ConnectionError("stopping")
+        return True
+
+    return misbehave
+
+
+def moved(client: Client, op: str, here: Path) -> TreeReport:
+    return client.put_tree(here / "up", "t") if op == "put" else client.get_tree("t", here / "down")
+
+
+@pytest.mark.parametrize("fatal", [False, True])
+@pytest.mark.parametrize("op", ["put", "get"])
+def test_what_is_busy_in_a_tree_is_tried_again_when_the_rest_is_through(
+    tmp_path: Path, op: str, fatal: bool
+) -> None:
+    content = {name: name.encode() for name in "abc"}
+    (tmp_path / "up").mkdir()
+    for name, data in content.items():
+        (tmp_path / "up" / name).write_bytes(data)
+    stored = {f"/t/{name}": data for name, data in content.items()}
+    tries: list[Retry] = []
+    files = {} if op == "put" else dict(stored)
+    with (
+        raw_server(files, refusing(op, "b", 1, fatal=fatal), features=["mkdir"]) as (url, raw),
+        connect(url, retries=2, told=tries.append) as client,
+    ):
+        report = moved(client, op, tmp_path)
+        assert ([*report.problems], report.files) == ([], 3)
+        assert [type(retry.error) for retry in tries] == [Busy]
+        assert raw.files == stored
+        assert op == "put" or found(tmp_path / "down") == content
+        assert raw.connections == 1 + fatal
+
+
+@pytest.mark.parametrize("op", ["put", "get"])
+def test_what_stays_busy_in_a_tree_is_reported_and_the_rest_is_there(tmp_path: Path, op: str) -> None:
+    (tmp_path / "up").mkdir()
+    for name in "abc":
+        (tmp_path / "up" / name).write_bytes(b"x")
+    files = {} if op == "put" else {f"/t/{name}": b"x" for name in "abc"}
+    with (
+        raw_server(files, refusing(op, "b", 9), features=["mkdir"]) as (url, _),
+        connect(url, retries=1) as client,
+    ):
+        report = moved(client, op, tmp_path)
+        assert [type(problem.error) for problem in report.problems] == [Busy]
+        assert report.files == 2
