@@ -12,6 +12,9 @@ BENCH_READY := $(VENV)/.ready-bench
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal -q
 export PYTHONUTF8 := 1
+# The tests start hundreds of short processes. Where this is set, as in many images of containers, each would compile all
+# modules again, up to a third of what a start costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-full test-all lint bench wheel fuzz clean
 .SUFFIXES:
