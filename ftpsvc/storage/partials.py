@@ -124,7 +124,8 @@ class Partials:
                 continue
             try:
                 info = self._folder.lstat(name)
-                size = self._trusted(name, info.st_size)
+                # With a second name it is a file by now: publishing it without clobber ended between link and unlink.
+                size = self._trusted(name, info.st_size) if info.st_nlink == 1 else 0
                 if 0 < size < info.st_size:
                     self.cut(name, size)
             except OSError:
