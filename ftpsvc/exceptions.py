@@ -313,7 +313,8 @@ class HandInRefused(FtpsvcError):
 
     Attributes:
         reason: All that is wrong, in words.
-        note: What the server signed about it (`ftpsvc.receipts.receipt.Refusal`, canonical JSON); None where it did not.
+        note: What the server signed about it (`ftpsvc.receipts.receipt.Refusal`, canonical JSON); None where
+            it did not.
         signature: Of the note, armoured.
     """
 
@@ -638,8 +639,8 @@ class ConfigError(FtpsvcError):
 _ANSWERABLE: tuple[type[FtpsvcError], ...] = (
     RemoteProtocolError, HeaderTooLarge, InvalidHeader, TransferTimeout, AuthenticationFailed, PermissionDenied,
     InvalidPath, InvalidRequest, UnknownOperation, HandInRefused, NotFound, AlreadyExists, IsADirectory,
-    NotADirectory, DirectoryNotEmpty, NotAFile, Busy, QuotaExceeded, NoSpace, TooLarge, DigestMismatch, Changed, BadOffset,
-    ReadFailed, Unavailable,
+    NotADirectory, DirectoryNotEmpty, NotAFile, Busy, QuotaExceeded, NoSpace, TooLarge, DigestMismatch, Changed,
+    BadOffset, ReadFailed, Unavailable,
 )  # fmt: skip
 
 BY_CODE: dict[str, type[FtpsvcError]] = {error.code: error for error in _ANSWERABLE}
