@@ -159,9 +159,9 @@ class Conversation:
         """Returns another conversation with the same server, in the same directory; the caller closes it.
 
         Raises:
-            FtpsvcError: As `connect`.
+            FtpsvcError: As `connect`. A server that has no room now is not waited for.
         """
-        return Conversation(
+        twin = Conversation(
             self.address,
             credentials=self._credentials,
             trust=self._trust,
@@ -169,9 +169,10 @@ class Conversation:
             algorithm=self.algorithm,
             directory=self._directory,
             allow_plain=self._allow_plain,
-            retries=self._retries,
             told=self._told,
         )
+        twin._retries = self._retries
+        return twin
 
     def _give_up(self) -> None:
         """Makes the call under way in another thread fail soon."""

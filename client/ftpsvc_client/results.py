@@ -98,6 +98,7 @@ class TreeReport:
         size: Bytes of the transferred files.
         problems: Names that were not transferred though they should have been. Empty is success.
         skipped: Names that are no files or directories (links, FIFOs, ...): noted, but no failure.
+        connections: How many the files went over: fewer than asked for where the server had no room for them.
     """
 
     files: int = 0
@@ -106,6 +107,7 @@ class TreeReport:
     size: int = 0
     problems: list[Problem] = field(default_factory=list)
     skipped: list[Problem] = field(default_factory=list)
+    connections: int = 1
 
     def add(self, other: TreeReport) -> None:
         """Takes in what became of another part of the same tree."""
@@ -115,6 +117,7 @@ class TreeReport:
         self.size += other.size
         self.problems += other.problems
         self.skipped += other.skipped
+        self.connections = max(self.connections, other.connections)
 
 
 class Action(NamedTuple):

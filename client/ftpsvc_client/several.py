@@ -4,17 +4,63 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
+from ftpsvc.exceptions import Busy, Unavailable
 from ftpsvc_client.watching import Progress
+
+if TYPE_CHECKING:
+    from ftpsvc_client.conversation import Conversation
 
 _Piece = TypeVar("_Piece")
 Worker = AbstractContextManager[Callable[[_Piece], None]]
 """Does pieces of work, one after the other, from its beginning to its end as a context manager in one thread."""
 
 _LOOK_SECONDS = 0.2
+
+
+@contextmanager
+def crew(make: Callable[[], Conversation], wanted: int) -> Iterator[list[Conversation]]:
+    """Opens further connections, all at once, and closes them in the end.
+
+    Args:
+        make: Opens one, and does not wait until there is room for it.
+        wanted: How many.
+
+    Yields:
+        Those that the server has room for: less than two are of no use, the one that asks can do it all.
+
+    Raises:
+        FtpsvcError: One cannot be opened for another reason than room.
+    """
+    made: list[Conversation] = []
+    failures: list[BaseException] = []
+
+    def open_one() -> None:
+        try:
+            made.append(make())
+        except (Busy, Unavailable):
+            pass
+        except BaseException as error:  # noqa: BLE001  # raised again where it can be seen
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_one, name="ftpsvc-connect") for _ in range(wanted)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        yield made
+    finally:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+        for conversation in made:
+            conversation.close()
 
 
 def spread(pieces: Iterable[_Piece], workers: list[Worker[_Piece]], stop: Callable[[], object]) -> None:

@@ -247,11 +247,6 @@ class TreeCalls(Conversation):
                 yield upload
                 upload.settle()
 
-        if connections == 1:
-            with uploading(self, watcher) as upload:
-                for piece in pieces:
-                    do(upload, piece)
-            return upload.report
         removals = TreeReport()
 
         def unhindered() -> Iterator[Piece]:
@@ -263,9 +258,15 @@ class TreeCalls(Conversation):
                     removals.add(upload.report)
                 yield piece._replace(remove=[])
 
-        report = self._spread(unhindered(), connections, watcher, uploading, do)
-        report.add(removals)
-        return report
+        with self._crew(connections) as twins:
+            if twins:
+                report = self._spread(unhindered(), twins, watcher, uploading, do)
+                report.add(removals)
+                return report
+        with uploading(self, watcher) as upload:
+            for piece in pieces:
+                do(upload, piece)
+        return upload.report
 
     def _sync_up(
         self,
@@ -356,28 +357,27 @@ class TreeCalls(Conversation):
                 yield download
                 download.settle()
 
-        with downloading(self, watcher) as download:
+        with downloading(self, watcher) as download, self._crew(connections) as twins:
             pages = download.pages(remote, digests=digests)
-            if connections == 1:
+
+            def pieces() -> Iterator[list[tuple[RemoteEntry, tuple[str, ...]]]]:
                 while not pages.done:
                     for entry in download.next_page(pages):
                         take(download, entry)
-            else:
+                        if len(download.jobs) >= _PAGE_PIECE:
+                            yield download.take_jobs()
+                yield download.take_jobs()
+
+            def do(worker: TreeDownload, piece: list[tuple[RemoteEntry, tuple[str, ...]]]) -> None:
+                for entry, names in piece:
+                    worker.fetch(entry, names)
+
+            if twins:
                 download.collect_jobs()
-
-                def pieces() -> Iterator[list[tuple[RemoteEntry, tuple[str, ...]]]]:
-                    while not pages.done:
-                        for entry in download.next_page(pages):
-                            take(download, entry)
-                            if len(download.jobs) >= _PAGE_PIECE:
-                                yield download.take_jobs()
-                    yield download.take_jobs()
-
-                def do(worker: TreeDownload, piece: list[tuple[RemoteEntry, tuple[str, ...]]]) -> None:
-                    for entry, names in piece:
-                        worker.fetch(entry, names)
-
-                download.report.add(self._spread(pieces(), connections, watcher, downloading, do))
+                download.report.add(self._spread(pieces(), twins, watcher, downloading, do))
+            else:
+                for _ in pieces():
+                    pass
         return download.report
 
     def _sync_down(
@@ -435,10 +435,21 @@ class TreeCalls(Conversation):
 
     # ------------------------------------------------------------ several connections
 
+    @contextmanager
+    def _crew(self, connections: int) -> Iterator[list[Conversation]]:
+        """Opens connections that share a tree; none where one was asked for, or the server has room for no two more."""
+        if connections == 1:
+            yield []
+            return
+        from ftpsvc_client.several import crew
+
+        with crew(self._twin, connections) as twins:
+            yield twins if len(twins) > 1 else []
+
     def _spread(
         self,
         pieces: Iterable[_Piece],
-        connections: int,
+        twins: list[Conversation],
         watcher: Progress,
         working: Callable[[Conversation, Progress], AbstractContextManager[_TreeT]],
         do: Callable[[_TreeT, _Piece], None],
@@ -447,14 +458,12 @@ class TreeCalls(Conversation):
         from ftpsvc_client.several import Together, spread
 
         together = Together(watcher)
-        twins: list[Conversation] = []
-        report = TreeReport()
+        report = TreeReport(connections=len(twins))
         lock = threading.Lock()
 
         @contextmanager
-        def worker() -> Iterator[Callable[[_Piece], None]]:
-            with self._twin() as twin:
-                twins.append(twin)
+        def worker(twin: Conversation) -> Iterator[Callable[[_Piece], None]]:
+            with twin:
                 with working(twin, together) as tree:
                     yield lambda piece: do(tree, piece)
                 with lock:
@@ -464,7 +473,7 @@ class TreeCalls(Conversation):
             for twin in twins:
                 twin._give_up()
 
-        spread(pieces, [worker() for _ in range(connections)], stop)
+        spread(pieces, [worker(twin) for twin in twins], stop)
         return report
 
 

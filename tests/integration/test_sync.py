@@ -304,6 +304,29 @@ def test_several_connections_wait_for_what_stands_in_the_way_of_all_of_them(side
     assert tree(sides.target) == tree(sides.source)
 
 
+@pytest.mark.parametrize(("room", "used"), [(2, 1), (4, 3)])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_server_without_room_for_all_connections_is_used_by_those_it_takes(
+    tmp_path: Path, direction: Direction, room: int, used: int
+) -> None:
+    with embedded(tmp_path / "root", limits={"connections": room}) as daemon:
+        local, public = tmp_path / "t", tmp_path / "root" / "public" / "t"
+        for number in range(150):
+            write((local if direction == "up" else public) / str(number % 5) / str(number), "x")
+        with connect(str(daemon.addresses[0]), retries=3) as client:
+            report = client.sync(local, "/t", direction=direction, connections=4)
+        assert (report.problems, report.files, report.connections) == ([], 150, used)
+        assert tree(local) == tree(public)
+
+
+def test_the_command_says_over_how_many_connections_a_tree_went(tmp_path: Path) -> None:
+    write(tmp_path / "t" / "a", "x")
+    with embedded(tmp_path / "root", limits={"connections": 1}) as daemon:
+        done = Cli(tmp_path, str(daemon.addresses[0]))("put", "-r", "-j2", "t")
+    assert (done.code, done.out) == (0, "t -> t  1 file, 1 B\n")
+    assert done.err == "ftpsvc: the server has no room for 2 connections more: the files went over 1\n"
+
+
 def test_times_before_1970_go_over_once_only(sides: Sides) -> None:
     write(sides.source / "old", "x", time=-5 * 10**9)
     sides.run()

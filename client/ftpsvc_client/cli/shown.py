@@ -28,13 +28,16 @@ def file_moved(app: App, transfer: Transfer, source: str, target: str, *, fetchi
     app.out.result(f"{source} -> {target}  {what}  {transfer.algorithm} {transfer.digest}")
 
 
-def tree_moved(app: App, report: TreeReport, source: str, target: str, *, fetching: bool) -> None:
-    """Prints what became of a tree.
+def tree_moved(
+    app: App, report: TreeReport, source: str, target: str, *, fetching: bool, connections: int
+) -> None:
+    """Prints what became of a tree, for which so many connections were asked for.
 
     Raises:
         Reported: Something in it failed, and that has been told.
     """
     local, remote = (target, source) if fetching else (source, target)
+    _tell_fewer(app, report, connections)
     _tell_problems(app, report)
     if app.out.json:
         app.out.record({
@@ -54,12 +57,16 @@ def tree_moved(app: App, report: TreeReport, source: str, target: str, *, fetchi
         raise Reported(exits.code_of_several([exits.code_of(problem.error) for problem in report.problems]))
 
 
-def synced(app: App, report: SyncReport, source: str, target: str, *, up: bool, dry_run: bool) -> None:
-    """Prints what became of a synchronisation.
+def synced(
+    app: App, report: SyncReport, source: str, target: str, *, up: bool, dry_run: bool, connections: int
+) -> None:
+    """Prints what became of a synchronisation, for which so many connections were asked for.
 
     Raises:
         Reported: Something in it failed, and that has been told.
     """
+    if not dry_run:
+        _tell_fewer(app, report, connections)
     _tell_problems(app, report)
     if report.kept is not None:
         app.out.error(f"nothing was deleted: {report.kept}")
@@ -80,6 +87,14 @@ def synced(app: App, report: SyncReport, source: str, target: str, *, up: bool, 
         app.out.result(f"{source} -> {target}  {', '.join(parts)}")
     if report.problems:
         raise Reported(exits.code_of_several([exits.code_of(problem.error) for problem in report.problems]))
+
+
+def _tell_fewer(app: App, report: TreeReport, connections: int) -> None:
+    if report.connections < connections:
+        app.out.note(
+            f"the server has no room for {connections} connections more: "
+            f"the files went over {report.connections}"
+        )
 
 
 def _tell_problems(app: App, report: TreeReport) -> None:

@@ -95,7 +95,7 @@ def sync(
             progress=None if dry_run else watch.of_upload_tree() if up else watch, told=told,
         )  # fmt: skip
         watch.close()
-    synced(app, report, source, target, up=up, dry_run=dry_run)
+    synced(app, report, source, target, up=up, dry_run=dry_run, connections=connections)
 
 
 def _side(text: str) -> tuple[str | None, str]:

@@ -104,7 +104,7 @@ def put(
                 connections=connections, progress=watch.of_upload_tree(),
             )  # fmt: skip
             watch.close()
-            tree_moved(app, report, path, where, fetching=False)
+            tree_moved(app, report, path, where, fetching=False, connections=connections)
 
         def store_file(source: str | BinaryIO, name: str, where: str) -> None:
             try:
@@ -183,7 +183,7 @@ def get(
                     progress=watch,
                 )  # fmt: skip
                 watch.close()
-                tree_moved(app, report, source.path, where, fetching=True)
+                tree_moved(app, report, source.path, where, fetching=True, connections=connections)
                 return
             if os.path.isdir(where):  # never into it: that would be a name that nobody asked for
                 raise IsADirectory(source.path if client.stat(source.path).kind == "dir" else where)
