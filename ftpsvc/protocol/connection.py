@@ -330,7 +330,8 @@ class Connection:
         """
         self._must_be(Role.SERVER)
         data = encode_frame(response.encode())
-        size: int | None = getattr(response, "size", None)
+        # Not getattr: what a model does not have costs pydantic an exception.
+        size: int | None = response.__dict__.get("size")
         if size is None:
             self._out.take(Step.HEADER)
         else:

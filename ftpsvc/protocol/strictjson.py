@@ -34,7 +34,10 @@ def decode_object(data: bytes | bytearray | memoryview) -> dict[str, Any]:
     if text.count("[") + text.count("{") > MAX_NESTING:
         _check_nesting(text)
     try:
-        value = _DECODER.decode(text)
+        # Spaces around it are allowed and rare: looking for them takes longer than to find that there are none.
+        value, end = _DECODER.raw_decode(text) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            value = _DECODER.decode(text)
         if "\\u" in text:
             # Only an escape can smuggle in half a surrogate pair; encoding finds it wherever it hides.
             json.dumps(value, ensure_ascii=False).encode()

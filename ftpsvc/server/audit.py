@@ -12,6 +12,7 @@ more stops the audit and not the service; the log tells, and so does the audit w
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server import log
@@ -260,14 +263,22 @@ def line(event: str, fields: dict[str, Any]) -> bytes:
             values[key] = value if len(value) <= limit else value[:limit] + "..."
         elif value is not None:
             values[key] = value
-    return json.dumps(values).encode() + b"\n"
+    try:
+        data = to_json(values, ensure_ascii=True)  # a quarter of the time of json.dumps, for each small file
+    except PydanticSerializationError:  # half a surrogate pair, in whatever a client made up
+        data = json.dumps(values).encode()
+    return data + b"\n"
 
 
 def now() -> str:
     """Returns the time as it is written: `2026-03-01T08:15:30.123Z`, UTC. Sorted as text it is sorted by time."""
-    nanoseconds = time.time_ns()
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 10**9))
-    return f"{seconds}.{nanoseconds // 10**6 % 1000:03}Z"
+    second, milliseconds = divmod(time.time_ns() // 10**6, 1000)
+    return f"{_to_the_second(second)}.{milliseconds:03}Z"
+
+
+@functools.lru_cache(maxsize=1)
+def _to_the_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def finished(folder: int | Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ftpsvc.exceptions import FtpsvcError, InvalidPath
@@ -51,7 +52,7 @@ def request(
         if session.refused > _MOST_REFUSALS:
             return
     fields: dict[str, Any] = {"result": result, **_who(session)}
-    fields |= _what(session, event) | exchange.about
+    fields |= _what(session, event, exchange.about) | exchange.about
     fields["result"] = result
     if op == "auth" and session.identity is not None and outcome is None:
         del fields["claimed"]
@@ -85,19 +86,23 @@ def _who(session: Session) -> dict[str, Any]:
     }
 
 
-def _what(session: Session, event: RequestReceived) -> dict[str, Any]:
+def _what(session: Session, event: RequestReceived, about: Mapping[str, str | int]) -> dict[str, Any]:
     """Returns what the request says that may be kept. Never a verifier: fields are named one by one."""
     asked = event.request
+    if asked is None:
+        return {}
     fields: dict[str, Any] = {}
     for key in ("path", "to"):
-        text = getattr(asked, key, None)
+        # Not getattr: what a model does not have costs pydantic an exception.
+        text = asked.__dict__.get(key)
         if isinstance(text, str):
-            fields[key] = _absolute(session, text)
+            known = about.get(key)
+            fields[key] = _absolute(session, text) if known is None else known
     if isinstance(asked, Put):
         fields["size"] = asked.size
-    if isinstance(asked, Patch):
+    elif isinstance(asked, Patch):
         fields["size"] = asked.file_size
-    if isinstance(asked, Get | Put) and asked.offset:
+    if isinstance(asked, (Get, Put)) and asked.offset:
         fields["offset"] = asked.offset
     if isinstance(asked, RevokeToken):
         fields["token"] = asked.token or "all"

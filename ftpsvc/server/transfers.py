@@ -27,7 +27,7 @@ from ftpsvc.storage.base import Digest, Entry, Storage, Upload
 def put(exchange: Exchange, request: Put) -> Stored | Later:
     """Stores a file: refused before its first byte, or visible when it is answered. A small one may wait for others."""
     place = exchange.session.writing(request.path)
-    path = str(place.path)
+    path = exchange.about["path"] = str(place.path)
     started = exchange.session.started
     if started is not None and started.path == place.path:
         exchange.settle()
@@ -160,6 +160,7 @@ def get(exchange: Exchange, request: Get) -> None:
     """Sends a file from an offset on, with the digest of the whole of it."""
     place = exchange.session.reading(request.path)
     path, offset = str(place.path), request.offset
+    exchange.about["path"] = path
     fresh = digests.new(request.algorithm)
     with place as storage, storage.read(place.inner) as reader:
         entry = reader.entry
