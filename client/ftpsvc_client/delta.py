@@ -66,6 +66,12 @@ def block_size(size: int) -> int:
     return block
 
 
+def is_comparable(link: Link, request: Put, size: int) -> bool:
+    """Returns whether a file is of a size that is compared, and the server can do its part."""
+    fits = SMALLEST <= size <= MAX_BLOCKS * block_size(size)
+    return fits and request.clobber and {"blocks", "patch"} <= link.features
+
+
 def update(link: Link, request: Put, source: FileSource, watcher: Progress) -> Updated | None:
     """Stores a file by what differs from the version that is there.
 
@@ -84,12 +90,10 @@ def update(link: Link, request: Put, source: FileSource, watcher: Progress) -> U
         ReadFailed, Changed: The source failed or changed while it was read; nothing was stored.
         FtpsvcError: Any other refusal, or the connection's end.
     """
-    block = block_size(source.size)
-    usable = {"blocks", "patch"} <= link.features and request.clobber
-    if not usable or not SMALLEST <= source.size <= MAX_BLOCKS * block:
+    if not is_comparable(link, request, source.size):
         return None
     try:
-        comparison = _Comparison(link, request, source, block, watcher)
+        comparison = _Comparison(link, request, source, block_size(source.size), watcher)
         if comparison.resembles() and comparison.compare():
             return _send(link, request, source, comparison, watcher)
     except _SourceFailed as failed:

@@ -20,6 +20,14 @@ Compare: TypeAlias = Literal["nothing", "times", "all", "digests"]
 """What shows that a file need not be sent: nothing, size and time, the executable bit as well, or the digest."""
 
 
+class Wanted(NamedTuple):
+    """A file that has to be sent: its local path, its remote one, and whether another version of it is there."""
+
+    path: str
+    target: str
+    known: bool
+
+
 class Piece(NamedTuple):
     """Work for one connection, in this order: what to remove, the directory, files for it.
 
@@ -28,14 +36,14 @@ class Piece(NamedTuple):
         path: The local directory.
         target: The remote one.
         make: Whether it is to be made.
-        files: Local path and remote path of each file.
+        files: Files for it.
     """
 
     remove: list[str]
     path: str
     target: str
     make: bool
-    files: list[tuple[str, str]]
+    files: list[Wanted]
 
 
 @dataclass
@@ -83,13 +91,13 @@ class Upload:
             make = self._make(folder, target, remove)
             if make is None:
                 continue
-            files: list[tuple[str, str]] = []
+            files: list[Wanted] = []
             for file in folder.files:
                 path = "/".join((*folder.names, file.name))
                 self.seen.add(path)
                 where = self._target((*folder.names, file.name))
                 if self._is_needed(file, path, where, remove):
-                    files.append((file.path, where))
+                    files.append(Wanted(file.path, where, path in self.there))
                     if len(files) == PIECE_FILES:
                         yield Piece(remove, folder.path, target, make, files)
                         remove, make, files = [], False, []

@@ -47,6 +47,7 @@ class TreeCalls(Conversation):
         clobber: bool = True,
         resume: bool = True,
         links: Links = "skip",
+        delta: bool = True,
         connections: int = 1,
         progress: Progress | None = None,
     ) -> TreeReport:
@@ -59,6 +60,8 @@ class TreeCalls(Conversation):
             resume: Whether files that are there already with the same size and time are left alone, so that a tree
                 that was interrupted goes on where it was; False sends everything.
             links: What becomes of symbolic links: `skip` leaves them out, with a note; `copy` sends what they lead to.
+            delta: Whether large files may be sent as what differs from the versions that are there (with `resume` only:
+                else nobody looks what is there).
             connections: How many to use at once.
             progress: Who is told how it goes on.
 
@@ -78,7 +81,12 @@ class TreeCalls(Conversation):
         if progress is not None:  # a total that is known from the start is worth a second walk
             _expect(plan, progress)
         report = self._upload(
-            plan.pieces(), clobber=clobber, resume=resume, connections=connections, progress=progress
+            plan.pieces(),
+            clobber=clobber,
+            resume=resume,
+            delta=delta,
+            connections=connections,
+            progress=progress,
         )
         report.add(plan.report)
         return report
@@ -134,6 +142,7 @@ class TreeCalls(Conversation):
         dry_run: bool = False,
         exclude: Iterable[str] = (),
         links: Links = "skip",
+        delta: bool = True,
         connections: int = 1,
         progress: Progress | None = None,
         told: Callable[[Action], object] | None = None,
@@ -151,6 +160,7 @@ class TreeCalls(Conversation):
             dry_run: Whether nothing is to be changed, only `told` what would be.
             exclude: Patterns as in a .gitignore file: what they match is neither transferred nor removed.
             links: As for `put_tree`; links on the server are always left out.
+            delta: As for `put_tree`.
             connections: How many to use at once.
             progress: Who is told how it goes on.
             told: Is told of each action, before it is done.
@@ -177,6 +187,7 @@ class TreeCalls(Conversation):
                 dry_run,
                 ignored,
                 links,
+                delta,
                 connections,
                 progress,
                 act,
@@ -220,6 +231,7 @@ class TreeCalls(Conversation):
         connections: int,
         progress: Progress | None,
         resume: bool = True,
+        delta: bool = True,
     ) -> TreeReport:
         """Does the work of an upload, on as many connections as are wanted."""
         watcher = progress or Unwatched()
@@ -231,8 +243,8 @@ class TreeCalls(Conversation):
                 upload.settle()  # what comes in its place cannot come before it has gone
             if piece.make or connections > 1:  # another connection may not have got there yet
                 upload.add_folder(piece.path if piece.make else "", piece.target)
-            for path, target in piece.files:
-                upload.add_file(path, target)
+            for path, target, known in piece.files:
+                upload.add_file(path, target, update=known and delta)
 
         @contextmanager
         def uploading(conversation: Conversation, watcher: Progress) -> Iterator[TreeUpload]:
@@ -277,6 +289,7 @@ class TreeCalls(Conversation):
         dry_run: bool,
         ignored: Ignored | None,
         links: Links,
+        delta: bool,
         connections: int,
         progress: Progress | None,
         told: Callable[[Action], object],
@@ -296,7 +309,11 @@ class TreeCalls(Conversation):
         else:
             if progress is not None and not checksum:
                 _expect(plan, progress)
-            report.add(self._upload(plan.pieces(), clobber=True, connections=connections, progress=progress))
+            report.add(
+                self._upload(
+                    plan.pieces(), clobber=True, delta=delta, connections=connections, progress=progress
+                )
+            )
         # Before the report grows by what failed to be sent: that was listed all the same.
         whole = not plan.report.problems
         report.add(plan.report)

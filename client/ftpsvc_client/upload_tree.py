@@ -12,6 +12,7 @@ from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import Made, Mkdir, Put, Request, Rm, Stored
 from ftpsvc_client import content
 from ftpsvc_client.compare import time_on_wire
+from ftpsvc_client.delta import is_comparable, update
 from ftpsvc_client.link import Link
 from ftpsvc_client.results import Problem, TreeReport
 from ftpsvc_client.retries import passes
@@ -29,11 +30,11 @@ Wait = Callable[[FtpsvcError], object]
 
 
 class _Job(NamedTuple):
-    """A directory to be made, a file to be sent, or something on the server to be removed."""
+    """A directory to be made, a file to be sent (`update`: by what differs), or what on the server is to be removed."""
 
     path: str
     target: str
-    what: Literal["make", "send", "remove"]
+    what: Literal["make", "send", "update", "remove"]
 
 
 class TreeUpload:
@@ -89,9 +90,9 @@ class TreeUpload:
         self._todo.append(_Job(path, target, "make"))
         self._pump()
 
-    def add_file(self, path: str, target: str) -> None:
-        """Sends a file, as `add_folder`."""
-        self._todo.append(_Job(path, target, "send"))
+    def add_file(self, path: str, target: str, *, update: bool) -> None:
+        """Sends a file, as `add_folder`; `update` where another version of it is likely to be there."""
+        self._todo.append(_Job(path, target, "update" if update else "send"))
         self._pump()
 
     def remove(self, target: str) -> None:
@@ -131,7 +132,7 @@ class TreeUpload:
             job = self._todo.popleft()
             self._unanswered.append(job)
             try:
-                if job.what == "send":
+                if job.what in ("send", "update"):
                     self._send(job)
                     continue
                 request: Request = Mkdir(path=job.target, parents=True)
@@ -150,6 +151,9 @@ class TreeUpload:
             self._watcher.begin(job.path, source.size)
             done = False
             try:
+                if job.what == "update" and self._update(job, request, source):
+                    done = True
+                    return
                 hasher = None
                 if is_resumable(self._link, source.size):
                     resumption = self._begun.get(job.target)
@@ -162,6 +166,25 @@ class TreeUpload:
                 done = True
             finally:
                 self._watcher.end(done=done)
+
+    def _update(self, job: _Job, request: Put, source: content.FileSource) -> bool:
+        """Stores a large file by what differs from the version that is there; returns whether that could be done."""
+        if not is_comparable(self._link, request, source.size):
+            return False
+        while len(self._unanswered) > 1:  # what is compared is read in between
+            self._link.collect()
+        updated = update(self._link, request, source, self._watcher)
+        if updated is None:
+            if not self._link.usable:
+                self._link.close()
+                self._link = self._mend(None)
+            return False
+        self._unanswered.remove(job)
+        self._begun.pop(job.target, None)
+        self._moved()
+        self.report.files += 1
+        self.report.size += updated.stored.file_size
+        return True
 
     def _answered(self, job: _Job, event: ResponseReceived) -> None:
         if event.error is not None and passes(event.error):
@@ -208,7 +231,7 @@ class TreeUpload:
             self._todo.extend(waiting for waiting, _ in self._refused)
             self._refused = []
         for waiting in reversed(again):
-            if self._clobber or waiting.what != "send" or reason is None:
+            if self._clobber or waiting.what in ("make", "remove") or reason is None:
                 self._todo.appendleft(waiting)  # storing again what may have been stored is harmless
             else:
                 self.report.problems.append(Problem(waiting.path, error))

@@ -17,6 +17,7 @@ from ftpsvc.server.daemon import Daemon
 from ftpsvc_client import Client, connect, delta
 from ftpsvc_client.watching import Unwatched
 from tests.helpers.counts import count
+from tests.helpers.cutter import cutter
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame
 
@@ -96,6 +97,37 @@ def test_one_percent_changed_costs_less_than_three(client: Client, public: Path,
     assert sending[1] == sending[2] < stored.sent
     assert watch.seen[1][2] == size
     assert len(watch.seen) == 3
+
+
+@pytest.mark.parametrize("how", ["put", "sync", "several"])
+def test_a_tree_sends_what_differs_of_its_large_files(
+    how: str, client: Client, public: Path, tmp_path: Path
+) -> None:
+    content = random.Random(0).randbytes(16 * MEBIBYTE)
+    top = tmp_path / "t"
+    top.mkdir()
+    names = ["a", "large", "other", "z"]
+    for name in names:
+        (top / name).write_bytes(content if name in ("large", "other") else b"first")
+    client.put_tree(top, "/t")
+    (top / "large").write_bytes(edited(content, 0.01, 64 << 10))
+    (top / "other").write_bytes(random.Random(1).randbytes(16 * MEBIBYTE))
+    (top / "z").write_bytes(b"second")
+    with cutter(str(client.address)) as net, connect(net.url) as through:
+        if how == "put":
+            report = through.put_tree(top, "/t")
+        else:
+            report = through.sync(top, "/t", connections=2 if how == "several" else 1)
+        assert (report.problems, report.files, report.present) == ([], 3, 1)
+        assert report.size == 32 * MEBIBYTE + len(b"second")
+        assert net.up < 17 * MEBIBYTE
+        for name in names:
+            assert (public / "t" / name).read_bytes() == (top / name).read_bytes()
+        if how == "sync":
+            os.utime(top / "large", ns=(7_000_000_000, 7_000_000_000))
+            before = net.up
+            assert through.sync(top, "/t", delta=False).files == 1
+            assert net.up - before > 16 * MEBIBYTE
 
 
 def test_c50_the_same_content_again_sends_a_map(client: Client, public: Path, tmp_path: Path) -> None:

@@ -174,6 +174,11 @@ def links_option(function: _Function) -> _Function:
     return _LINKS(function)
 
 
+def whole_option(function: _Function) -> _Function:
+    """Adds `--whole`, for commands that send files."""
+    return _WHOLE(function)
+
+
 _CONNECTIONS = click.option(
     "-j", "--connections", type=click.IntRange(1, 64), default=1, metavar="N",
     help="Use so many connections for a tree (1).",
@@ -224,3 +229,6 @@ _COMMON = (
 def examples(*lines: str) -> str:
     """Returns what stands at the end of a command's help: lines that may be typed like this."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+_WHOLE = click.option("--whole", is_flag=True, help="Send all of a file, not just what differs.")

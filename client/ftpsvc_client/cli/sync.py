@@ -19,6 +19,7 @@ from ftpsvc_client.cli.params import (
     examples,
     json_option,
     links_option,
+    whole_option,
 )
 from ftpsvc_client.cli.shown import synced
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches, as in a .gitignore file."
 )
 @click.option("--filter-from", type=LocalPath(), metavar="FILE", help="Patterns from a file, one a line.")
+@whole_option
 @links_option
 @connections_option
 @json_option
@@ -56,6 +58,7 @@ def sync(
     dry_run: bool,
     exclude: tuple[str, ...],
     filter_from: str | None,
+    whole: bool,
     links: str,
     connections: int,
 ) -> None:
@@ -91,8 +94,8 @@ def sync(
     with app.watch(verb="stored" if up else "fetched", names=1) as watch:
         report = client.sync(
             local, remote or ".", direction="up" if up else "down", checksum=checksum, delete=delete,
-            dry_run=dry_run, exclude=patterns, links="copy" if links == "copy" else "skip", connections=connections,
-            progress=None if dry_run else watch.of_upload_tree() if up else watch, told=told,
+            dry_run=dry_run, exclude=patterns, links="copy" if links == "copy" else "skip", delta=not whole,
+            connections=connections, progress=None if dry_run else watch.of_upload_tree() if up else watch, told=told,
         )  # fmt: skip
         watch.close()
     synced(app, report, source, target, up=up, dry_run=dry_run, connections=connections)

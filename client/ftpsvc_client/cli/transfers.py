@@ -22,6 +22,7 @@ from ftpsvc_client.cli.params import (
     examples,
     json_option,
     links_option,
+    whole_option,
 )
 from ftpsvc_client.cli.shown import file_moved, skipped, tree_moved
 from ftpsvc_client.cli.targets import Given, join, name_of_local, name_of_remote, on_disk, on_server
@@ -50,7 +51,7 @@ _GET_HINTS: Hints = {
 @click.option("-r", "--recursive", is_flag=True, help="Also directories, with all that is in them.")
 @click.option("--no-clobber", is_flag=True, help="Refuse to replace a file.")
 @click.option("--no-resume", is_flag=True, help="Begin anew, and do not go by size and time.")
-@click.option("--whole", is_flag=True, help="Send all of a file, not just what differs.")
+@whole_option
 @links_option
 @connections_option
 @json_option
@@ -101,7 +102,7 @@ def put(
                 raise IsADirectory(path)
             report = client.put_tree(
                 path, where, clobber=not no_clobber, resume=not no_resume, links="copy" if links == "copy" else "skip",
-                connections=connections, progress=watch.of_upload_tree(),
+                delta=not whole, connections=connections, progress=watch.of_upload_tree(),
             )  # fmt: skip
             watch.close()
             tree_moved(app, report, path, where, fetching=False, connections=connections)
