@@ -124,7 +124,7 @@ def test_a_stranger_sends_no_large_payload(tmp_path: Path) -> None:
 
 
 def test_a_client_below_the_minimum_rate_is_given_up_in_mid_put(tmp_path: Path) -> None:
-    limits = {"min_rate": 16 * KIB, "min_rate_window": 0.3}
+    limits = {"min_rate": 4 * KIB, "min_rate_window": 0.3}
     with embedded(tmp_path / "root", limits=limits) as daemon:
         with dial(daemon) as quick:
             for number in range(3):
@@ -133,12 +133,12 @@ def test_a_client_below_the_minimum_rate_is_given_up_in_mid_put(tmp_path: Path) 
             slow.send(frame({"op": "put", "path": "x", "size": 10 * MIB, "algorithm": "md5"}))
             try:
                 while not daemon.registry.wait_empty(0.02):
-                    slow.send(bytes(100))
+                    slow.send(bytes(10))
             except ConnectionError:
                 pass
             answer = slow.read()
             assert (answer["code"], answer["fatal"]) == ("timeout", True)
-            assert "16.0 KiB of payload per second or more" in answer["message"]
+            assert "4.0 KiB of payload per second or more" in answer["message"]
         assert daemon.registry.wait_empty(60)
         assert not list((tmp_path / "root" / "public" / ".ftpsvc" / "staging").iterdir())
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from ftpsvc.server.config import Limits, Timeouts
 from ftpsvc.server.daemon import Daemon
+from tests.helpers.cli import until
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, ServerProcess, server
 from tests.helpers.embedded import dial, embedded
@@ -209,7 +210,7 @@ def test_c59_connections_one_after_another_leave_nothing_behind(tmp_path: Path) 
         def settled() -> tuple[int, int, int]:
             """Threads, descriptors and resident KiB once only the connection that asks is left."""
             pause = threading.Event()
-            for _ in range(500):
+            for _ in range(3000):
                 now = running.status("Threads"), running.descriptors(), running.status("VmRSS")
                 if now[0] <= threads and now[1] <= descriptors:
                     break
@@ -219,14 +220,18 @@ def test_c59_connections_one_after_another_leave_nothing_behind(tmp_path: Path) 
         threads, descriptors = running.status("Threads"), running.descriptors()
         for number in range(200):  # what is allocated once is allocated now
             visit(running.where, number)
-        before = settled()
-        for number in range(rounds):
-            visit(running.where, number)
-        after = settled()
-        assert after[:2] == (threads, descriptors)
-        assert after[2] - before[2] < 2048, (
-            f"{before[2]} KiB before, {after[2]} KiB after {rounds} connections"
-        )
+        grown = []
+        # How many overlap, and so how much is allocated, is up to the machine; a leak grows every time.
+        for _ in range(5):
+            before = settled()
+            for number in range(rounds):
+                visit(running.where, number)
+            after = settled()
+            assert after[:2] == (threads, descriptors)
+            grown.append(after[2] - before[2])
+            if grown[-1] < 2048:
+                return
+        pytest.fail(f"{grown} KiB more after each {rounds} connections")
 
 
 def becomes_calm(running: ServerProcess) -> bool:
@@ -300,13 +305,8 @@ def test_idle_connections_cost_little(tmp_path: Path) -> None:
         for peer in peers:  # each has used its buffers once
             peer.put("mine", bytes(200_000))
             assert peer.get("file")[0] == bytes(3 << 20)
-        released = threading.Event()
-        for _ in range(100):
-            each = (running.status("VmRSS") - before) / number
-            if each < 150:
-                break
-            released.wait(0.05)
-        assert each < 150, f"{each:.0f} KiB for each idle connection"
+        # The last ones give their memory back a moment after their answers.
+        until(lambda: (running.status("VmRSS") - before) / number < 150)
         for peer in peers:
             peer.close()
 
