@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,15 +88,31 @@ class Running:
         return self.lines
 
 
+def _press_ctrl_c(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        said, _ = process.communicate(timeout=GUARD / 4)
+    except subprocess.TimeoutExpired:
+        # Python drops what is raised while it clears a file object away, a KeyboardInterrupt too: press again.
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=GUARD)
+        return
+    assert (process.returncode, said.splitlines()[-1:]) == (0, ["stopped"]), said
+    assert "Traceback" not in said
+
+
 @contextmanager
 def running(name: str, *arguments: object) -> Iterator[Running]:
-    """Runs a program for the length of a block, and ends it if it has not ended by then."""
+    """Runs a program for the length of a block, and ends it as a reader does, by Ctrl-C, if it runs on."""
     process = subprocess.Popen(
         _command(name, arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         encoding="utf-8", env=_environment(),
     )  # fmt: skip
     try:
         yield Running(process)
+        # Whoever runs us in the background may have us ignore SIGINT, and our children inherit that.
+        if process.poll() is None and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            _press_ctrl_c(process)
     finally:
         process.kill()
         process.wait()

@@ -38,4 +38,12 @@ def test_a_pipe_and_a_socket_reach_another_process() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the program asks Linux for the states")
 def test_the_kernel_shows_the_states_of_handshake_and_close() -> None:
     states = [line.split(":")[1].split()[0] for line in run("00-map/states.py", "127.0.0.1", 0)]
-    assert states == ["LISTEN", "ESTABLISHED", "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT2", "TIME_WAIT"]
+    assert states == [
+        "LISTEN",
+        "ESTABLISHED",
+        "ESTABLISHED",
+        "LISTEN",
+        "CLOSE_WAIT",
+        "FIN_WAIT2",
+        "TIME_WAIT",
+    ]

@@ -10,8 +10,11 @@ import socket
 import subprocess
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 
 THROUGH_A_PIPE = "import os; print(os.getpid(), input().upper())"
 THROUGH_A_SOCKET = """
@@ -21,17 +24,20 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as sock:
     sock.sendall(f"{os.getpid()} {text.upper()}".encode())
 """
 
-print("parent:", os.getpid())
-done = subprocess.run(
-    [sys.executable, "-c", THROUGH_A_PIPE], input="pipe\n", capture_output=True, text=True, check=True
-)
-print("child :", done.stdout.strip())
+try:
+    print("parent:", os.getpid())
+    done = subprocess.run(
+        [sys.executable, "-c", THROUGH_A_PIPE], input="pipe\n", capture_output=True, text=True, check=True
+    )
+    print("child :", done.stdout.strip())
 
-with socket.create_server((HOST, PORT)) as listener:
-    host, port = listener.getsockname()
-    child = subprocess.Popen([sys.executable, "-c", THROUGH_A_SOCKET, host, str(port)])
-    conn, _ = listener.accept()
-    with conn:
-        conn.sendall(b"socket")
-        print("child :", conn.recv(100).decode())
-    child.wait()
+    with socket.create_server((HOST, PORT)) as listener:
+        host, port = listener.getsockname()
+        child = subprocess.Popen([sys.executable, "-c", THROUGH_A_SOCKET, host, str(port)])
+        conn, _ = listener.accept()
+        with conn:
+            conn.sendall(b"socket")
+            print("child :", conn.recv(100).decode())
+        child.wait()
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -9,8 +9,11 @@ import socket
 import sys
 from pathlib import Path
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 
 # Their order is that of include/net/tcp_states.h in Linux, from 1.
 NAMES = [
@@ -42,22 +45,26 @@ def state_by_ports(local, remote):
 
 if not hasattr(socket, "TCP_INFO") or not Path("/proc/net/tcp").exists():
     sys.exit("this system does not tell; `netstat -an` shows the same states")
-with socket.create_server((HOST, PORT)) as listener:
-    print("server after listen:          ", state(listener))
-    caller = socket.create_connection(listener.getsockname())
-    print("client after connect:         ", state(caller))
-    called, _ = listener.accept()
-    print("server after accept:          ", state(called), "(and the listener still", state(listener) + ")")
-here, there = caller.getsockname()[1], caller.getpeername()[1]
+try:
+    with socket.create_server((HOST, PORT)) as listener:
+        print("server after listen:          ", state(listener))
+        caller = socket.create_connection(listener.getsockname())
+        print("client after connect:         ", state(caller))
+        called, _ = listener.accept()
+        print("server after accept:          ", state(called))
+        print("and the listener still:       ", state(listener))
+    here, there = caller.getsockname()[1], caller.getpeername()[1]
 
-caller.shutdown(socket.SHUT_WR)  # the client hangs up its half: FIN
-assert called.recv(1) == b""
-print("server that has read the end: ", state(called))
-called.sendall(b"!")  # the other half still works, and its segment also acknowledges the FIN
-assert caller.recv(1) == b"!"
-print("client that has ended first:  ", state(caller))
+    caller.shutdown(socket.SHUT_WR)  # the client hangs up its half: FIN
+    assert called.recv(1) == b""
+    print("server that has read the end: ", state(called))
+    called.sendall(b"!")  # the other half still works, and its segment also acknowledges the FIN
+    assert caller.recv(1) == b"!"
+    print("client that has ended first:  ", state(caller))
 
-called.close()  # FIN of the server
-assert caller.recv(1) == b""
-print("client, both halves closed:   ", state_by_ports(here, there))
-caller.close()
+    called.close()  # FIN of the server
+    assert caller.recv(1) == b""
+    print("client, both halves closed:   ", state_by_ports(here, there))
+    caller.close()
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -6,18 +6,26 @@ python echo_client.py [HOST [PORT]]       an empty line is asked for again; Ctrl
 import socket
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
-with socket.create_connection((HOST, PORT)) as sock:
-    for line in sys.stdin:
-        text = line.strip()
-        if not text:  # an empty send would send nothing, and both sides would wait for ever
-            print("say something")
-            continue
-        sock.sendall(text.encode())
-        data = sock.recv(1024)
-        if not data:
-            print("the server has hung up")
-            break
-        print(data.decode())
+try:
+    with socket.create_connection((HOST, PORT)) as sock:
+        for line in sys.stdin:
+            text = line.strip()
+            if not text:  # an empty send would send nothing, and both sides would wait for ever
+                print("say something")
+                continue
+            sock.sendall(text.encode())
+            data = sock.recv(1024)
+            if not data:
+                print("the server has hung up")
+                break
+            print(data.decode())
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

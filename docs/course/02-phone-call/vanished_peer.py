@@ -9,8 +9,11 @@ import socket
 import struct
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 
 
 def call():
@@ -30,25 +33,28 @@ def what_we_see(called):
             return f"recv raises {type(error).__name__}"
 
 
-caller, called = call()
-caller.close()  # FIN
-print("closed in order:          ", what_we_see(called))
+try:
+    caller, called = call()
+    caller.close()  # FIN
+    print("closed in order:          ", what_we_see(called))
 
-caller, called = call()
-caller.sendall(b"bye")
-caller.close()
-print("said something, closed:   ", what_we_see(called))
+    caller, called = call()
+    caller.sendall(b"bye")
+    caller.close()
+    print("said something, closed:   ", what_we_see(called))
 
-caller, called = call()
-called.sendall(b"you never read this")
-caller.recv(1)  # the rest stays unread: closing now resets the connection (RFC 1122, section 4.2.2.13)
-caller.close()
-print("closed with unread data:  ", what_we_see(called))
+    caller, called = call()
+    called.sendall(b"you never read this")
+    caller.recv(1)  # the rest stays unread: closing now resets the connection (RFC 1122, section 4.2.2.13)
+    caller.close()
+    print("closed with unread data:  ", what_we_see(called))
 
-caller, called = call()
-# Linger for 0 seconds: close sends RST at once. The two numbers are C ints; on Windows they are shorts, "hh".
-caller.setsockopt(
-    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-)
-caller.close()
-print("reset on purpose:         ", what_we_see(called))
+    caller, called = call()
+    # Linger for 0 seconds: close sends RST at once. The two numbers are C ints; on Windows they are shorts, "hh".
+    caller.setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+    )
+    caller.close()
+    print("reset on purpose:         ", what_we_see(called))
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

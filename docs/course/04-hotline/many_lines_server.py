@@ -5,13 +5,17 @@
 Leaves out: a bound on the number of threads (lesson 08).
 """
 
+import contextlib
 import socketserver
 import sys
 
 from dialogue import Dialogue
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
 
 class Hotline(socketserver.StreamRequestHandler):
@@ -19,9 +23,10 @@ class Hotline(socketserver.StreamRequestHandler):
 
     def handle(self):
         dialogue = Dialogue()
-        self.say(dialogue.greeting())
-        while not dialogue.over and (line := self.rfile.readline(1000)):
-            self.say(dialogue.answer(line.decode("utf-8", "replace")))
+        with contextlib.suppress(ConnectionError):  # a caller who vanishes: lesson 02
+            self.say(dialogue.greeting())
+            while not dialogue.over and (line := self.rfile.readline(1000)):
+                self.say(dialogue.answer(line.decode("utf-8", "replace")))
 
     def say(self, text):
         self.wfile.write(text.encode() + b"\n")
@@ -32,6 +37,11 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True  # callers on the line do not keep the program from ending
 
 
-with Server((HOST, PORT), Hotline) as server:
-    print("listening on port", server.server_address[1])
-    server.serve_forever()
+try:
+    with Server((HOST, PORT), Hotline) as server:
+        print("listening on port", server.server_address[1])
+        server.serve_forever()
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

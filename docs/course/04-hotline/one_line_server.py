@@ -8,8 +8,11 @@ import sys
 
 from dialogue import Dialogue
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
 
 def serve(conn):
@@ -20,7 +23,7 @@ def serve(conn):
             print(dialogue.answer(said), file=stream, flush=True)
 
 
-if __name__ == "__main__":
+try:
     with socket.create_server((HOST, PORT)) as listener:
         print("listening on port", listener.getsockname()[1])
         while True:
@@ -30,3 +33,7 @@ if __name__ == "__main__":
                     serve(conn)
                 except (ConnectionError, UnicodeDecodeError) as error:
                     print(address, type(error).__name__)
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

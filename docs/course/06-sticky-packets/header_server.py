@@ -12,8 +12,11 @@ import sys
 
 from framing import receive_header, send_header
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
 
 def take_payload(sock, size):
@@ -27,16 +30,21 @@ def take_payload(sock, size):
     return digest.hexdigest()
 
 
-with socket.create_server((HOST, PORT)) as listener:
-    print("listening on port", listener.getsockname()[1])
-    while True:
-        conn, _ = listener.accept()
-        with conn:
-            try:
-                while conn.recv(1, socket.MSG_PEEK):
-                    header = receive_header(conn)
-                    digest = take_payload(conn, header["size"])
-                    print("got", header.get("name"), "of", header["size"], "bytes")
-                    send_header(conn, {"size": 0, "received": header["size"], "md5": digest})
-            except (ConnectionError, json.JSONDecodeError, UnicodeDecodeError) as error:
-                print("ended:", error)
+try:
+    with socket.create_server((HOST, PORT)) as listener:
+        print("listening on port", listener.getsockname()[1])
+        while True:
+            conn, _ = listener.accept()
+            with conn:
+                try:
+                    while conn.recv(1, socket.MSG_PEEK):
+                        header = receive_header(conn)
+                        digest = take_payload(conn, header["size"])
+                        print("got", header.get("name"), "of", header["size"], "bytes")
+                        send_header(conn, {"size": 0, "received": header["size"], "md5": digest})
+                except (ConnectionError, json.JSONDecodeError, UnicodeDecodeError) as error:
+                    print("ended:", error)
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

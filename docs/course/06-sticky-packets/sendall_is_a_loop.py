@@ -9,8 +9,11 @@ import socket
 import sys
 import threading
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 DATA = memoryview(bytes(32 << 20))
 
 
@@ -49,7 +52,10 @@ def try_out(name, function):
     print("   received all:", sum(counts) == len(DATA))
 
 
-sys.setrecursionlimit(200)
-try_out("recursive_sendall", recursive_sendall)
-try_out("loop_sendall", loop_sendall)
-try_out("socket.sendall", socket.socket.sendall)
+try:
+    sys.setrecursionlimit(200)
+    try_out("recursive_sendall", recursive_sendall)
+    try_out("loop_sendall", loop_sendall)
+    try_out("socket.sendall", socket.socket.sendall)
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

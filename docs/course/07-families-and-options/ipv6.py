@@ -6,15 +6,18 @@ python ipv6.py [HOST [PORT]]
 import socket
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "::1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "::1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 
 if not socket.has_ipv6:
     sys.exit("this Python has no IPv6")
 try:
     listener = socket.create_server((HOST, PORT), family=socket.AF_INET6)
-except OSError as error:
-    sys.exit(f"no IPv6 here: {error}")
+except (OSError, OverflowError) as error:
+    sys.exit(f"no IPv6 here, or not this address: {error}")
 with listener:
     print("address, port, flow, scope:", listener.getsockname())
     with socket.create_connection((HOST, listener.getsockname()[1])) as caller:

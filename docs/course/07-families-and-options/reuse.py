@@ -9,8 +9,11 @@ import errno
 import socket
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+except ValueError:
+    sys.exit(__doc__)
 
 
 def serve_one(port, reuse):
@@ -29,7 +32,10 @@ def serve_one(port, reuse):
     return "served", port
 
 
-for reuse in 0, 1:
-    first, port = serve_one(PORT if reuse else 0, reuse)
-    again, _ = serve_one(port, reuse)
-    print(f"SO_REUSEADDR {reuse}: first start {first}, again at once {again}")
+try:
+    for reuse in 0, 1:
+        first, port = serve_one(PORT if reuse else 0, reuse)
+        again, _ = serve_one(port, reuse)
+        print(f"SO_REUSEADDR {reuse}: first start {first}, again at once {again}")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -9,8 +9,11 @@ import selectors
 import socket
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 selector = selectors.DefaultSelector()
 
 
@@ -48,13 +51,18 @@ class Caller:
         self.conn.close()
 
 
-with socket.create_server((HOST, PORT), backlog=128) as listener:
-    print("listening on port", listener.getsockname()[1])
-    listener.setblocking(False)
-    selector.register(listener, selectors.EVENT_READ)
-    while True:
-        for key, events in selector.select():
-            if key.fileobj is listener:
-                Caller(listener.accept()[0])
-            else:
-                key.data.ready(events)
+try:
+    with socket.create_server((HOST, PORT), backlog=128) as listener:
+        print("listening on port", listener.getsockname()[1])
+        listener.setblocking(False)
+        selector.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, events in selector.select():
+                if key.fileobj is listener:
+                    Caller(listener.accept()[0])
+                else:
+                    key.data.ready(events)
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -7,8 +7,11 @@ import contextlib
 import socketserver
 import sys
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
 
 class Upper(socketserver.StreamRequestHandler):
@@ -24,6 +27,11 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128  # the backlog; 5 unless one says so
 
 
-with Server((HOST, PORT), Upper) as server:
-    print("listening on port", server.server_address[1])
-    server.serve_forever()
+try:
+    with Server((HOST, PORT), Upper) as server:
+        print("listening on port", server.server_address[1])
+        server.serve_forever()
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -10,8 +10,11 @@ import socket
 import sys
 import threading
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8080
+except ValueError:
+    sys.exit(__doc__)
 
 
 def serve(conn):
@@ -20,8 +23,13 @@ def serve(conn):
             conn.sendall(line.upper())
 
 
-with socket.create_server((HOST, PORT), backlog=128) as listener:
-    print("listening on port", listener.getsockname()[1])
-    while True:
-        conn, _ = listener.accept()
-        threading.Thread(target=serve, args=(conn,), daemon=True).start()
+try:
+    with socket.create_server((HOST, PORT), backlog=128) as listener:
+        print("listening on port", listener.getsockname()[1])
+        while True:
+            conn, _ = listener.accept()
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+except KeyboardInterrupt:
+    print("stopped")
+except (OSError, OverflowError) as error:
+    sys.exit(f"{type(error).__name__}: {error}")

@@ -17,8 +17,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
+except ValueError:
+    sys.exit(__doc__)
 
 
 class Refused(Exception):
@@ -153,22 +156,28 @@ class Client:
 def main():
     failed = False
     with contextlib.closing(Client(HOST, PORT)) as client:
-        commands = {
-            "put": client.put,
-            "get": client.get,
-            "ls": client.ls,
-            "cd": client.cd,
-            "quit": client.quit,
+        commands = {  # what does it, and how many arguments it takes
+            "put": (client.put, 1, 2),
+            "get": (client.get, 1, 2),
+            "ls": (client.ls, 0, 1),
+            "cd": (client.cd, 1, 1),
+            "quit": (client.quit, 0, 0),
         }
         for line in sys.stdin:
-            name, *arguments = shlex.split(line) or [""]
-            if not name:
+            try:
+                name, *arguments = shlex.split(line) or [""]
+                if not name:
+                    continue
+                command, least, most = commands[name]
+                if not least <= len(arguments) <= most:
+                    raise ValueError
+            except (KeyError, ValueError):  # also a quote without an end
+                failed = True
+                print("failed: say put LOCAL [REMOTE], get REMOTE [LOCAL], ls [PATH], cd PATH or quit")
                 continue
             try:
-                if name not in commands:
-                    raise Refused({"code": "unknown-op", "message": f"{name}: say put, get, ls, cd or quit"})
-                commands[name](*arguments)
-            except (Refused, FileNotFoundError, IsADirectoryError, PermissionError, TypeError) as error:
+                command(*arguments)
+            except (Refused, FileNotFoundError, IsADirectoryError, PermissionError) as error:
                 failed = True
                 print("failed:", error)
                 if isinstance(error, Refused) and error.fatal:
@@ -181,5 +190,7 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (OSError, ValueError, Refused) as error:
+    except KeyboardInterrupt:
+        print("stopped")
+    except (OSError, OverflowError, ValueError, Refused) as error:
         sys.exit(f"the connection is over: {error}")

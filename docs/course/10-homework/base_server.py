@@ -18,8 +18,11 @@ import unicodedata
 from errno import EISDIR, ENOENT, ENOSPC, ENOTDIR
 from pathlib import Path
 
-HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
+try:
+    HOST = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"
+    PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 9021
+except ValueError:
+    sys.exit(__doc__)
 ROOT = Path(sys.argv[3] if len(sys.argv) > 3 else "shared").resolve()
 ALGORITHMS = ["sha256", "md5"]
 STAGED = ".put-"  # an upload lies in a folder of such a name until it is whole; nobody else may use one
@@ -42,7 +45,7 @@ class Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         self.cwd = []
-        with contextlib.suppress(ConnectionError):  # whoever vanishes is just gone
+        with contextlib.suppress(OSError):  # whoever vanishes is just gone
             self.send({"service": "ftpsvc", "version": 1, "algorithms": ALGORITHMS})
             try:
                 while self.rfile.peek(1) and self.serve(self.receive()):
@@ -206,7 +209,12 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 if __name__ == "__main__":
-    ROOT.mkdir(exist_ok=True)
-    with Server((HOST, PORT), Session) as server:
-        print("listening on port", server.server_address[1])
-        server.serve_forever()
+    try:
+        ROOT.mkdir(exist_ok=True)
+        with Server((HOST, PORT), Session) as server:
+            print("listening on port", server.server_address[1])
+            server.serve_forever()
+    except KeyboardInterrupt:
+        print("stopped")
+    except (OSError, OverflowError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
