@@ -110,8 +110,7 @@ def running(name: str, *arguments: object) -> Iterator[Running]:
     )  # fmt: skip
     try:
         yield Running(process)
-        # Whoever runs us in the background may have us ignore SIGINT, and our children inherit that.
-        if process.poll() is None and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        if process.poll() is None:
             _press_ctrl_c(process)
     finally:
         process.kill()
