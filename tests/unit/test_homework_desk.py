@@ -1,0 +1,264 @@
+"""Hand-ins: taken whole or not at all, numbered, never changed, each with its link in the chain."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ftpsvc.exceptions import ConfigError, HandInRefused, InvalidRequest
+from ftpsvc.homework import journal
+from ftpsvc.homework.catalog import Catalog
+from ftpsvc.homework.desk import Desk
+from ftpsvc.homework.submissions import Submissions
+from ftpsvc.receipts.chain import Audit
+from ftpsvc.receipts.receipt import Receipt, Refusal
+from ftpsvc.receipts.tree import File, tree_sha256
+from tests.helpers import assignments, receipts
+
+DUE = datetime(2099, 11, 24, 22, 59, tzinfo=UTC)
+CONTENTS = {"sums.py": b"print(5)\n", "notes.txt": b"mine\n"}
+WANTED = {"sums.py": b"print(5)\n"}
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = DUE - timedelta(hours=1)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    assignments.write(tmp_path / "assignments" / "sums")
+    return tmp_path
+
+
+@pytest.fixture
+def desk(root: Path, clock: Clock) -> Desk:
+    return Desk(root, Catalog(root), durable=False, now=clock)
+
+
+def arrive(desk: Desk, contents: dict[str, bytes], user: str = "alice") -> None:
+    """Does what the uploads of a hand-in do."""
+    for name, data in contents.items():
+        (desk.submissions.of("sums", user) / "incoming" / "files" / name).write_bytes(data)
+
+
+def hand_in(desk: Desk, contents: dict[str, bytes], user: str = "alice", *, late: bool = False) -> int:
+    begun = desk.begin("sums", user, receipts.files_of(contents))
+    arrive(desk, {file.path: contents[file.path] for file in begun.under.files}, user)
+    under = begun.under
+    return desk.commit("sums", user, under.tree_sha256, under.begun, late=late).number
+
+
+def faults(desk: Desk, root: Path) -> list[str]:
+    audit = Audit([desk.journal.signer.public])
+    return [fault.text for link in journal.read(root) for fault in audit.take(link)]
+
+
+def test_versions_are_numbered_and_cannot_be_changed(desk: Desk, root: Path) -> None:
+    assert [hand_in(desk, CONTENTS), hand_in(desk, {"sums.py": b"2"}), hand_in(desk, CONTENTS, "bob")] == [
+        1,
+        2,
+        1,
+    ]
+    one, two = Submissions(root).versions("sums", "alice")
+    assert (one.files / "sums.py").read_bytes() == CONTENTS["sums.py"]
+    assert one.receipt.dropped == ["notes.txt"]
+    assert not (one.files / "notes.txt").exists()
+    assert one.tree_sha256 == tree_sha256(receipts.files_of(WANTED))
+    assert two.stamps.received >= two.stamps.begun
+    for path in [one.folder, *one.folder.rglob("*")]:
+        assert path.stat().st_mode & 0o222 == 0, path
+    paper, signature = (
+        (one.folder / "receipt.json").read_bytes(),
+        (one.folder / "receipt.json.sig").read_text(),
+    )
+    receipt, key = Receipt.verified(paper, signature)
+    assert (receipt.user, receipt.version, receipt.seq, key) == ("alice", 1, 1, desk.journal.signer.public)
+    assert faults(desk, root) == []
+    assert desk.journal.head.seq == 3
+    assert Submissions(root).users("sums") == ["alice", "bob"]
+    assert [version.user for version in Submissions(root).all()] == ["alice", "alice", "bob"]
+
+
+def test_a_refusal_names_all_faults_at_once_and_costs_nothing(desk: Desk, root: Path) -> None:
+    offered = [File("lib/a.py", 1, "0" * 64), File("../x", 1, "0" * 64), File("README", 20 << 20, "0" * 64)]
+    with pytest.raises(HandInRefused) as caught:
+        desk.begin("sums", "alice", offered)
+    error = caught.value
+    for word in ("sums.py is missing", "'../x'", "20.0 MiB, at most 10.0 MiB"):
+        assert word in error.reason
+    assert error.note is not None
+    assert error.signature is not None
+    note, _ = Refusal.verified(error.note.encode(), error.signature)
+    assert note.reasons == error.reason.split("; ")
+    assert max(len(error.note), len(error.reason), len(error.signature)) < 4096
+    assert Submissions(root).numbers("sums", "alice") == []
+    assert desk.journal.head.seq == 0
+    many = [File(f"{'x' * 200}{number}\x07", 1, "0" * 64) for number in range(4000)]
+    with pytest.raises(HandInRefused) as caught:
+        desk.begin("sums", "alice", many)
+    assert len(caught.value.note or "") < 4000
+
+
+def test_too_early_and_too_late_are_refused(desk: Desk, clock: Clock) -> None:
+    clock.now = datetime(2019, 1, 1, tzinfo=UTC)
+    with pytest.raises(HandInRefused, match="opens at 2020-01-01"):
+        hand_in(desk, WANTED)
+    clock.now = DUE + timedelta(days=4)
+    with pytest.raises(HandInRefused, match="closed at"):
+        hand_in(desk, WANTED)
+
+
+def test_late_needs_a_yes(desk: Desk, clock: Clock) -> None:
+    clock.now = DUE + timedelta(hours=2)
+    begun = desk.begin("sums", "alice", receipts.files_of(WANTED))
+    assert (begun.lateness.seconds, begun.lateness.percent, begun.number) == (7200, 10.0, 1)
+    with pytest.raises(HandInRefused, match="late"):
+        hand_in(desk, WANTED)
+    assert hand_in(desk, WANTED, late=True) == 1
+    assert desk.submissions.version("sums", "alice", 1).receipt.late_seconds == 7200
+
+
+def test_begun_survives_as_long_as_the_files_are_the_same(desk: Desk, clock: Clock) -> None:
+    clock.now = DUE - timedelta(minutes=5)
+    first = desk.begin("sums", "alice", receipts.files_of(WANTED))
+    clock.now = DUE + timedelta(minutes=20)  # beyond the grace, within the time that an upload may take
+    arrive(desk, WANTED)
+    again = desk.begin("sums", "alice", receipts.files_of(WANTED))
+    assert again.under.begun == first.under.begun
+    assert again.held == {"sums.py"}
+    assert again.lateness.on_time
+    other = desk.begin("sums", "alice", receipts.files_of({"sums.py": b"other"}))
+    assert other.under.begun == clock.now
+    assert other.held == frozenset()
+
+
+def test_what_is_the_same_is_not_sent_again(desk: Desk) -> None:
+    both = {**WANTED, "README": b"read\n"}
+    desk.begin("sums", "alice", receipts.files_of(both))
+    arrive(desk, both)
+    changed = {**WANTED, "README": b"read it\n"}
+    assert desk.begin("sums", "alice", receipts.files_of(changed)).held == {"sums.py"}
+    files = desk.submissions.of("sums", "alice") / "incoming" / "files"
+    assert [path.name for path in files.iterdir()] == ["sums.py"]
+
+
+def test_what_is_missing_or_damaged_is_found_before_anything_is_signed(desk: Desk) -> None:
+    begun = desk.begin("sums", "alice", receipts.files_of(WANTED)).under
+    with pytest.raises(HandInRefused, match=r"sums\.py has not arrived"):
+        desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False)
+    arrive(desk, {"sums.py": b"print(6)\n"})
+    with pytest.raises(HandInRefused, match="was damaged"):
+        desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False)
+    arrive(desk, WANTED)
+    assert desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False).number == 1
+
+
+def test_a_commit_that_is_asked_for_twice_is_one_version(desk: Desk) -> None:
+    begun = desk.begin("sums", "alice", receipts.files_of(WANTED)).under
+    arrive(desk, WANTED)
+    one = desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False)
+    assert desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False) == one
+    with pytest.raises(InvalidRequest):
+        desk.commit("sums", "alice", "0" * 64, begun.begun, late=False)
+
+
+@pytest.mark.parametrize("stop", ["rename", "append"])
+def test_a_commit_that_ends_at_any_step_is_no_version_or_a_whole_one(
+    root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    desk = Desk(root, Catalog(root), durable=False, now=clock)
+    assert hand_in(desk, CONTENTS, "bob") == 1
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    begun = desk.begin("sums", "alice", receipts.files_of(WANTED)).under
+    arrive(desk, WANTED)
+    rename = Path.rename
+
+    def only_files(self: Path, target: Path) -> Path:
+        if self.name == "incoming":
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        if stop == "rename":
+            patch.setattr(Path, "rename", only_files)
+        else:
+            patch.setattr(journal.Journal, "append", killed)
+        with pytest.raises(Killed):
+            desk.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False)
+    after = Desk(root, Catalog(root), durable=False, now=clock)
+    assert faults(after, root) == []
+    numbers = after.submissions.numbers("sums", "alice")
+    assert numbers == ([] if stop == "rename" else [1])
+    assert after.journal.head.seq == 1 + len(numbers)
+    again = after.begin("sums", "alice", receipts.files_of(WANTED)) if not numbers else None
+    assert again is None or again.held == {"sums.py"}
+    assert after.commit("sums", "alice", begun.tree_sha256, begun.begun, late=False).number == 1
+    assert faults(after, root) == []
+    assert after.journal.head.seq == 2
+
+
+def test_a_torn_line_of_the_chain_is_cut_and_its_version_keeps_its_link(root: Path, clock: Clock) -> None:
+    desk = Desk(root, Catalog(root), durable=False, now=clock)
+    hand_in(desk, CONTENTS)
+    hand_in(desk, WANTED, "bob")
+    path = root / journal.FOLDER / journal.CHAIN
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) - 40, whole.index(b"\n") + 2, whole.index(b"\n") + 1):
+        path.write_bytes(whole[:size])
+        after = Desk(root, Catalog(root), durable=False, now=clock)
+        assert path.read_bytes() == whole
+        assert after.journal.head.seq == 2
+
+
+def test_a_clock_that_is_set_back_dates_nothing_back(desk: Desk, clock: Clock, root: Path) -> None:
+    hand_in(desk, WANTED)
+    clock.now -= timedelta(hours=3)
+    hand_in(desk, WANTED, "bob")
+    assert faults(desk, root) == []
+
+
+def test_the_key_is_the_servers_own_and_is_never_made_anew(root: Path, desk: Desk) -> None:
+    key = root / journal.FOLDER / journal.KEY
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert journal.public_key(root) == desk.journal.signer.public
+    hand_in(desk, WANTED)
+    os.unlink(key)
+    with pytest.raises(ConfigError, match="is gone"):
+        Desk(root, Catalog(root), durable=False)
+    path = root / journal.FOLDER / journal.CHAIN
+    path.write_text("{}\n")
+    with pytest.raises(ConfigError, match="damaged"):
+        Desk(root, Catalog(root), durable=False)
+
+
+def test_what_follows_a_hand_in_is_told_and_cannot_undo_it(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    def fails(version: object) -> None:
+        raise RuntimeError("no queue")
+
+    desk.on_version(fails)
+    desk.on_version(lambda version: told.append(f"{version.user} {version.number}"))
+    assert hand_in(desk, WANTED) == 1
+    assert told == ["alice 1"]
+    assert "what follows a hand-in failed" in caplog.text
