@@ -109,7 +109,7 @@ class AllHomes(Storage):
         storage, inner = self._enter(path)
         try:
             with _prefixed(name):
-                return _Borrowed(storage.read(inner), lambda: self._homes.leave(storage))
+                return Borrowed(storage.read(inner), lambda: self._homes.leave(storage))
         except BaseException:
             self._homes.leave(storage)
             raise
@@ -238,8 +238,8 @@ def _prefixed(name: str) -> Iterator[None]:
         raise
 
 
-class _Borrowed(Reader):
-    """A reader that keeps its home open."""
+class Borrowed(Reader):
+    """A reader that keeps its home, or what else it was lent of, open."""
 
     def __init__(self, reader: Reader, leave: Callable[[], None]) -> None:
         self.entry = reader.entry

@@ -1,10 +1,12 @@
-"""The command `ftpsvc-server` (docs/server.md). Here everything is put together."""
+"""The command `ftpsvc-server` (docs/server.md). `ftpsvc.commands.server` adds what lies above the server."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -19,6 +21,7 @@ from ftpsvc.server.showing import SETTINGS
 
 if TYPE_CHECKING:
     from ftpsvc.server.config import Settings
+    from ftpsvc.server.extension import Extension
 
 _EPILOG = """Every setting, also those that have no flag, can be set in a TOML file (--config) or by an environment
 variable FTPSVCD_NAME or FTPSVCD_SECTION__NAME. Flags win over variables, variables over the file."""
@@ -34,24 +37,32 @@ _COMMANDS: Final = {
 """The operator's commands, and where they are: each is imported when it is asked for."""
 
 
-class _Commands(click.Group):
-    """A group whose commands are found in `_COMMANDS`."""
+class Program(click.Group):
+    """The command, whose own commands are imported when they are asked for.
+
+    Attributes:
+        places: The commands, and where they are: module and name with a colon between.
+        extensions: Makes what is added to the daemon.
+    """
+
+    places: Mapping[str, str] = _COMMANDS
+    extensions: Callable[[], Sequence[Extension]] = tuple
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Returns the names."""
-        return sorted(_COMMANDS)
+        return sorted(self.places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Returns a command, or None."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.places:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(":")
+        module, _, name = self.places[cmd_name].partition(":")
         found: click.Command = getattr(import_module(module), name)
         return found
 
 
 @click.group(
-    cls=_Commands,
+    cls=Program,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND]",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -119,16 +130,30 @@ def command(ctx: click.Context, /, config: Path | None, check_config: bool, **fl
     if check_config:
         click.echo(settings.model_dump_json(indent=2))
     else:
-        sys.exit(_serve(settings))
+        program = ctx.command
+        sys.exit(_serve(settings, program.extensions() if isinstance(program, Program) else ()))
 
 
-def _serve(settings: Settings) -> Exit:
+def composed(places: Mapping[str, str], extensions: Callable[[], Sequence[Extension]]) -> Program:
+    """Returns the command with more to it.
+
+    Args:
+        places: Further commands, as `Program.places` has them.
+        extensions: Makes what is added to the daemon, when one is started.
+    """
+    program = copy.copy(command)
+    program.places = {**program.places, **places}
+    program.extensions = extensions
+    return program
+
+
+def _serve(settings: Settings, extensions: Sequence[Extension]) -> Exit:
     from ftpsvc.server import log
     from ftpsvc.server.lifecycle import run
 
     output = log.Output(sys.stderr, settings.log.format, settings.log.level)
     try:
-        return run(settings, output)
+        return run(settings, output, extensions)
     except ConfigError as error:
         output.complain(error)
         return Exit.CANNOT_START
@@ -148,10 +173,10 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def main() -> NoReturn:
+def main(program: click.Command = command) -> NoReturn:
     """Is the entry point: runs the command and ends the process, never with a traceback."""
     try:
-        sys.exit(command.main(standalone_mode=False))
+        sys.exit(program.main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

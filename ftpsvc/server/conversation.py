@@ -10,7 +10,7 @@ import select
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ftpsvc.buffers import BufferPool
@@ -34,6 +34,7 @@ from ftpsvc.server.audit import Audit
 from ftpsvc.server.batch import Budget
 from ftpsvc.server.config import Settings
 from ftpsvc.server.exchange import Exchange, Fatal
+from ftpsvc.server.extension import Extensions
 from ftpsvc.server.guests import Guests
 from ftpsvc.server.login import Logins
 from ftpsvc.server.peers import Peer
@@ -70,6 +71,7 @@ class Context:
         bandwidth: What payloads share; None is no limit.
         audit: Where what is done is written down; None is nowhere.
         budget: How many uploads may wait to be made durable together; None: none, since nothing is synced.
+        extensions: What is served, the server's own operations among it.
     """
 
     settings: Settings
@@ -80,6 +82,7 @@ class Context:
     bandwidth: Bandwidth | None = None
     audit: Audit | None = None
     budget: Budget | None = None
+    extensions: Extensions = field(default_factory=lambda: Extensions(service.OPERATIONS))
 
 
 def hold(
@@ -167,11 +170,13 @@ class _Talk:
         channel, settings = self._channel, self._context.settings
         log.event(_log, logging.DEBUG, "connected", session=session.number, peer=session.peer)
         logins = self._context.logins
-        channel.queue(channel.connection.send_greeting(service.greeting(session, settings, logins)))
+        extensions = self._context.extensions
+        greeting = service.greeting(session, settings, logins, extensions.features)
+        channel.queue(channel.connection.send_greeting(greeting))
         exchange = Exchange(
             channel, session, settings, self._context.pool, self.check, logins,
             bandwidth=self._context.bandwidth, gone=self.gone, sit=self._seat.take_for, audit=self._context.audit,
-            budget=self._context.budget,
+            budget=self._context.budget, operations=extensions.operations,
         )  # fmt: skip
         exchange.settle = lambda: service.settle(exchange)
         channel.before_wait = lambda: self._settle_before_waiting(exchange)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ftpsvc.accounts.store import Accounts
@@ -20,10 +20,12 @@ from ftpsvc.server.audit import Audit
 from ftpsvc.server.batch import Budget
 from ftpsvc.server.config import Settings
 from ftpsvc.server.conversation import Context
+from ftpsvc.server.extension import Extension, Extensions, Grounds
 from ftpsvc.server.guests import Guests
 from ftpsvc.server.homes import Homes
 from ftpsvc.server.login import Logins
 from ftpsvc.server.registry import Registry
+from ftpsvc.server.service import OPERATIONS
 from ftpsvc.server.shares import Bandwidth
 from ftpsvc.server.sweeper import Sweeper
 from ftpsvc.server.tls import Certificates
@@ -45,8 +47,12 @@ class Daemon:
         notes: What is not quite as it was asked for, for the operator; known after `start`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Takes the settings. Nothing is opened before `start`."""
+    def __init__(self, settings: Settings, extensions: Sequence[Extension] = ()) -> None:
+        """Takes the settings, and what is added to the server. Nothing is opened before `start`.
+
+        Raises:
+            ConfigError: The extensions do not go together.
+        """
         self.settings = settings
         limits = settings.limits
         self.registry = Registry(
@@ -59,6 +65,7 @@ class Daemon:
         self._listeners: list[tcp.Listener] = []
         self._syncers: Syncers | None = None
         self._swept: list[Callable[[float], int]] = []
+        self._extensions = Extensions(OPERATIONS, extensions)
         self._cut = 0
 
     @property
@@ -124,7 +131,7 @@ class Daemon:
         if storage is not None:
             self._opened.callback(storage.close)
             self._swept.append(storage.expire)
-        logins = self._open_accounts()
+        logins = self._open_accounts(audit)
         if any(address.is_tls for address in settings.addresses):
             self.certificates = Certificates(settings.root, settings.tls.certificate, settings.tls.key)
             self.notes += self.certificates.notes()
@@ -137,6 +144,7 @@ class Daemon:
             bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
             audit=audit,
             budget=Budget(settings.limits.waiting) if durable else None,
+            extensions=self._extensions,
         )
 
     def stop(self, grace: float | None = None) -> int:
@@ -186,7 +194,7 @@ class Daemon:
             log.event(_log, logging.WARNING, "cut", requests=cut)
         self._cut += cut
 
-    def _open_accounts(self) -> Logins:
+    def _open_accounts(self, audit: Audit) -> Logins:
         settings = self.settings
         accounts = Accounts(settings.root, settings.database)
         self._opened.callback(accounts.close)
@@ -203,23 +211,29 @@ class Daemon:
         )
         self._opened.callback(handouts.close)
         self._swept += [homes.expire, handouts.expire]
-        return Logins(accounts, homes, handouts, plain=settings.plain_login)
+        grounds = Grounds(settings, accounts, handouts, audit, self._syncers)
+        for extension in self._extensions:
+            extension.start(grounds)
+            self._opened.callback(extension.stop)
+            self._swept.append(extension.expire)
+        return Logins(accounts, homes, handouts, plain=settings.plain_login, extensions=self._extensions)
 
     def _close_all(self) -> None:
         self._opened.close()
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Daemon]:
+def running(settings: Settings, extensions: Sequence[Extension] = ()) -> Iterator[Daemon]:
     """Runs a daemon inside this process for the length of a block; leaving it cuts what still runs, and joins.
 
     Args:
         settings: Usually with `listen=("ftpsvc+tcp://127.0.0.1:0",)`.
+        extensions: What is added to the server.
 
     Raises:
         ConfigError: It cannot start.
     """
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, extensions)
     daemon.start()
     try:
         yield daemon

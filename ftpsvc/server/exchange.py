@@ -6,7 +6,7 @@ Source: docs/protocol.md sections 3.4 (refusals) and 5 (content).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,7 @@ _SMALL: Final = 64 * 1024
 if TYPE_CHECKING:
     from ftpsvc.server.audit import Audit
     from ftpsvc.server.login import Logins
+    from ftpsvc.server.service import Operation
 
 
 class Fatal(Exception):
@@ -65,6 +66,7 @@ class Exchange:
         batch: Uploads that wait to be committed together.
         settle: Commits and answers those that wait. To be called before anything else is answered.
         about: What the audit is told about the request under way, beside what the request says itself.
+        operations: What is served, by name: the server's own (`service.OPERATIONS`) and those of extensions.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Exchange:
         sit: Callable[[str, bool], None] | None = None,
         audit: Audit | None = None,
         budget: Budget | None = None,
+        operations: Mapping[str, Operation] | None = None,
     ) -> None:
         """Takes what one connection works with.
 
@@ -96,6 +99,7 @@ class Exchange:
             sit: See the attribute; None counts nobody.
             audit: Where what is done is written down; None is nowhere.
             budget: How many uploads may wait; None: none ever does.
+            operations: What is served; None is nothing.
         """
         self.batch = Batch(budget)
         self.settle: Callable[[], None] = _settle_nothing
@@ -107,6 +111,7 @@ class Exchange:
         self.sit: Callable[[str, bool], None] = sit if sit is not None else _count_nobody
         self.audit = audit
         self.about: dict[str, str | int] = {}
+        self.operations: Mapping[str, Operation] = operations if operations is not None else {}
         self._pool = pool
         self._bandwidth = bandwidth
         self._gone = gone if gone is not None else lambda sending: False

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -17,6 +18,7 @@ from ftpsvc.certificates import shown
 from ftpsvc.server.config import Settings
 from ftpsvc.server.daemon import Daemon
 from ftpsvc.server.exits import Exit
+from ftpsvc.server.extension import Extension
 from ftpsvc.server.log import Output
 from ftpsvc.storage.base import Durability
 
@@ -73,12 +75,13 @@ def _ignore(number: int, frame: FrameType | None) -> None:
     """Is there so that the signal is not handled by default; the wake-up descriptor has told it already."""
 
 
-def run(settings: Settings, output: Output) -> Exit:
+def run(settings: Settings, output: Output, extensions: Sequence[Extension] = ()) -> Exit:
     """Runs a daemon until a signal ends it.
 
     Args:
         settings: Its settings.
         output: Where it says what it does.
+        extensions: What is added to the server.
 
     Returns:
         The exit code.
@@ -90,7 +93,7 @@ def run(settings: Settings, output: Output) -> Exit:
     previous = threading.stack_size(_STACK_BYTES)
     try:
         with _Signals() as signals:
-            daemon = Daemon(settings)
+            daemon = Daemon(settings, extensions)
             daemon.start()
             _announce(daemon, output, notes)
             while (number := signals.wait()) not in _STOPS:

@@ -28,6 +28,7 @@ from ftpsvc.protocol.headers import (
 from ftpsvc.server import log
 from ftpsvc.server.allhomes import AllHomes
 from ftpsvc.server.exchange import Exchange, Fatal
+from ftpsvc.server.extension import Extensions
 from ftpsvc.server.homes import Homes
 from ftpsvc.server.namespace import Mount, Namespace
 from ftpsvc.server.session import Rights, Session
@@ -50,7 +51,15 @@ class Logins:
         accounts: The users.
     """
 
-    def __init__(self, accounts: Accounts, homes: Homes, handouts: Storage, *, plain: bool) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        homes: Homes,
+        handouts: Storage,
+        *,
+        plain: bool,
+        extensions: Extensions | None = None,
+    ) -> None:
         """Takes what a log-in leads to.
 
         Args:
@@ -58,11 +67,13 @@ class Logins:
             homes: Their homes.
             handouts: What is at `/handouts` for everybody, to be changed by teachers.
             plain: Whether to log in over plain TCP from other machines.
+            extensions: What users see besides comes from these; None: nothing.
         """
         self.accounts = accounts
         self._homes = homes
         self._handouts = handouts
         self._plain = plain
+        self._extensions = extensions
         self._throttle = Throttle()
 
     def mechanisms(self, session: Session) -> list[str]:
@@ -145,6 +156,8 @@ class Logins:
         if teaches:
             everybody = AllHomes(self._homes, self._quotas)
             mounts.append(Mount(ALL_HOMES, everybody, writable=user.role is Role.ADMIN))
+        if self._extensions is not None:
+            mounts = self._extensions.mounts(session, mounts)
         session.namespace = Namespace(mounts)
         session.directory = ROOT
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +17,11 @@ from ftpsvc import digests
 from ftpsvc.exceptions import (
     AlreadyExists,
     FtpsvcError,
-    InvalidRequest,
     NotADirectory,
     PermissionDenied,
     ProtocolError,
     TransportError,
+    UnknownOperation,
 )
 from ftpsvc.protocol.connection import RequestReceived
 from ftpsvc.protocol.headers import (
@@ -75,21 +75,25 @@ class Operation:
         handle: Does it, and returns the answer, or None when it has sent one itself.
         writes: Whether it changes anything, and so needs the right to.
         open: Whether it is served before a log-in.
+        kept: Whether the audit keeps each of these, as it does those of `trail.KEPT`.
     """
 
     handle: Callable[[Exchange, Any], Response | Later | None]
     writes: bool = False
     open: bool = False
+    kept: bool = False
 
 
-def greeting(session: Session, settings: Settings, logins: Logins | None) -> Greeting:
-    """Returns what the server says first."""
+def greeting(
+    session: Session, settings: Settings, logins: Logins | None, further: Sequence[str] = ()
+) -> Greeting:
+    """Returns what the server says first; `further` are the features of extensions, which need accounts."""
     limits = settings.limits
     return Greeting(
         algorithms=list(digests.ALGORITHMS),
         software=f"ftpsvc {ftpsvc.__version__}",
         mechanisms=[] if logins is None else logins.mechanisms(session),
-        features=[*FEATURES, *(ACCOUNT_FEATURES if logins is not None else ())],
+        features=[*FEATURES, *((*ACCOUNT_FEATURES, *further) if logins is not None else ())],
         guest=session.rights.value,
         limits=Window(
             header=max_header(session),
@@ -202,12 +206,13 @@ def _write_down(
 def _serve(exchange: Exchange, event: RequestReceived) -> Response | Later | None:
     if exchange.logins is not None:
         exchange.logins.check_still(exchange)
-    operation = OPERATIONS.get(event.op)
+    operation = exchange.operations.get(event.op)
     # What there is and what there is not is nobody's business before a log-in.
     if operation is None or not operation.open:
         exchange.session.check(writes=operation is not None and operation.writes)
     if operation is None or event.request is None:
-        raise event.error or InvalidRequest(f"{event.op} cannot be served here")
+        # An op of the protocol that only an extension serves is unknown to a server without it.
+        raise event.error or UnknownOperation(f"this server has no operation {event.op}")
     return operation.handle(exchange, event.request)
 
 

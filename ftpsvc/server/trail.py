@@ -39,14 +39,16 @@ def request(
     """
     session = exchange.session
     op = event.op
+    operation = exchange.operations.get(op)
+    kept = op in KEPT or (operation is not None and operation.kept)
     if outcome is None:
         # The first step of a log-in says nothing yet.
-        if op not in KEPT or (op == "auth" and session.identity is None):
+        if not kept or (op == "auth" and session.identity is None):
             return
         result = str(exchange.about.get("result", "ok"))
     else:
         result = outcome.code if isinstance(outcome, FtpsvcError) else "internal"
-        if op not in KEPT and result not in REFUSALS:
+        if not kept and result not in REFUSALS:
             return
         session.refused += 1
         if session.refused > _MOST_REFUSALS:

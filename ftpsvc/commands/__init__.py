@@ -1,0 +1,1 @@
+"""The programs that put the layers together. Nothing imports these modules."""
