@@ -109,7 +109,7 @@ def test_c54_an_import_that_is_killed_leaves_all_or_nothing(tmp_path: Path) -> N
         assert done.returncode == -signal.SIGKILL, done.stderr
         assert not codes.exists()  # codes that are seen are codes that are good
         killed["all" if users else "nothing"] += 1
-        step += count(2, 1)
+        step += count(4, 1)
     assert killed["nothing"] >= 5
     if full():
         assert killed["all"] >= 1

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.daemon import ServerProcess, server
+from ftpsvc.server.daemon import Daemon
+from tests.helpers.embedded import dial, embedded
 from tests.helpers.examples import BEFORE, Example, Message, load
-from tests.helpers.raw_peer import RawPeer, frame
+from tests.helpers.raw_peer import frame
 
 
 # The answers of a log-in depend on what the server draws: tests/unit/test_protocol_login_example.py has that one.
@@ -18,16 +19,16 @@ from tests.helpers.raw_peer import RawPeer, frame
     "example", [each for each in load() if each.name != "log-in"], ids=lambda example: example.name
 )
 def test_a_real_server_answers_as_the_page_says(example: Example, tmp_path: Path) -> None:
-    with server(tmp_path / "root") as daemon:
+    with embedded(tmp_path / "root") as daemon:
         if example.name == "resume":
             leave_a_partial(daemon)
         play(example, daemon)
 
 
-def leave_a_partial(daemon: ServerProcess) -> None:
+def leave_a_partial(daemon: Daemon) -> None:
     """Does what the first line of the example says."""
     name, held = next(iter(BEFORE.items()))
-    with RawPeer(daemon.where) as peer:
+    with dial(daemon) as peer:
         size = 19
         assert peer.ask("begin", path=name, file_size=size, algorithm="md5")["offset"] == 0
         peer.send(frame({"op": "put", "path": name, "size": size, "algorithm": "md5"}, held))
@@ -35,8 +36,8 @@ def leave_a_partial(daemon: ServerProcess) -> None:
         assert peer.at_end()
 
 
-def play(example: Example, daemon: ServerProcess) -> None:
-    with RawPeer(daemon.where, greeted=False) as peer:
+def play(example: Example, daemon: Daemon) -> None:
+    with dial(daemon, greeted=False) as peer:
         for message in example.messages:
             if message.sender == "C":
                 peer.send(message.data)

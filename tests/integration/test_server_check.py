@@ -15,6 +15,7 @@ from ftpsvc.storage.records import ATTRIBUTE, attributes_work
 from ftpsvc_client import Credentials, connect
 from tests.helpers.daemon import server
 from tests.helpers.embedded import embedded
+from tests.helpers.operated import operated
 from tests.helpers.raw_peer import RawPeer, frame
 from tests.helpers.users import add_user
 
@@ -23,12 +24,7 @@ class Checked:
     """What a check said."""
 
     def __init__(self, root: Path, *arguments: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "ftpsvc.server", "check", "--root", str(root), "--json", *arguments],
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+        done = operated("check", "--root", str(root), "--json", *arguments)
         assert "Traceback" not in done.stderr
         self.code = done.returncode
         self.errors = done.stderr

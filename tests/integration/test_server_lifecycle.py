@@ -20,6 +20,7 @@ from ftpsvc.server import tcp
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, ServerProcess, server
 from tests.helpers.embedded import dial, embedded
+from tests.helpers.operated import operated
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
 from tests.helpers.users import add_user
 from tests.integration.test_server_framing import NOT_A_HEADER
@@ -263,7 +264,7 @@ def test_two_servers_never_share_a_root(tmp_path: Path) -> None:
 def test_a_bad_setting_names_file_and_key(tmp_path: Path, text: str, complaint: str) -> None:
     file = tmp_path / "server.toml"
     file.write_text(text)
-    done = run("--config", str(file), "--check-config")
+    done = operated("--config", str(file), "--check-config")
     assert done.returncode == 2
     assert done.stderr.startswith("ftpsvc-server: error: ")
     assert str(file) in done.stderr
@@ -282,7 +283,7 @@ def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> Non
     values = json.loads(done.stdout)
     assert (values["guest"], values["durability"]) == ("write", "relaxed")
     assert (values["limits"]["page"], values["limits"]["window"]) == (7, 6)
-    done = run("--check-config", FTPSVCD_LIMITS__PAEG="7")
+    done = operated("--check-config", FTPSVCD_LIMITS__PAEG="7")
     assert done.returncode == 2
     assert "FTPSVCD_LIMITS__PAEG is no setting" in done.stderr
     assert "hint: did you mean FTPSVCD_LIMITS__PAGE?" in done.stderr
@@ -292,8 +293,10 @@ def test_flags_win_over_variables_and_those_over_the_file(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_shared_is_refused(tmp_path: Path, share: str) -> None:
     (tmp_path / "root" / ".ftpsvc" / "x").mkdir(parents=True)
     arguments = ("--root", str(tmp_path / "root"), "--share", str(tmp_path / share))
-    for extra, code in (("--check-config", 2), ("--listen=ftpsvc+tcp://127.0.0.1:0", 3)):
-        done = run(*arguments, extra)
+    for done, code in (
+        (operated(*arguments, "--check-config"), 2),
+        (run(*arguments, "--listen=ftpsvc+tcp://127.0.0.1:0"), 3),
+    ):
         assert done.returncode == code
         assert "error: " in done.stderr
 
