@@ -41,6 +41,7 @@ from ftpsvc.server.peers import Peer
 from ftpsvc.server.registry import Registry, Seat
 from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.shares import Bandwidth
+from ftpsvc.storage import nearby
 from ftpsvc.transport import Channel
 
 _LINGER_SECONDS: Final = 2.0
@@ -179,17 +180,19 @@ class _Talk:
             budget=self._context.budget, operations=extensions.operations,
         )  # fmt: skip
         exchange.settle = lambda: service.settle(exchange)
-        channel.before_wait = lambda: self._settle_before_waiting(exchange)
-        try:
-            return self._serve(session, exchange)
-        finally:
-            with suppress(TransportError):
-                if exchange.batch:  # complete before whatever has ended this
-                    exchange.settle()
-                    channel.flush()
+        channel.before_wait = lambda: self._before_waiting(exchange)
+        with nearby.keeping():
+            try:
+                return self._serve(session, exchange)
+            finally:
+                with suppress(TransportError):
+                    if exchange.batch:  # complete before whatever has ended this
+                        exchange.settle()
+                        channel.flush()
 
-    def _settle_before_waiting(self, exchange: Exchange) -> None:
-        """Closes the batch, unless more has arrived already."""
+    def _before_waiting(self, exchange: Exchange) -> None:
+        """Keeps nothing from what has arrived for what is to come; the batch only if more has arrived already."""
+        nearby.leave()
         batch = exchange.batch
         if batch and (batch.full or not self._channel.wire.readable(0)):
             exchange.settle()

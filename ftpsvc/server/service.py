@@ -51,6 +51,7 @@ from ftpsvc.server.listing import describe, ls
 from ftpsvc.server.login import Logins, auth, issue_token, revoke_token, set_password, whoami
 from ftpsvc.server.session import Rights, Session
 from ftpsvc.server.transfers import begin, get, put, stored, verify
+from ftpsvc.storage import nearby
 from ftpsvc.storage.base import Entry
 
 FEATURES: Final = (
@@ -126,6 +127,8 @@ def answer(exchange: Exchange, event: RequestReceived) -> None:
     batch = exchange.batch
     if batch and (event.op != "put" or event.request is None or event.size > SMALL):
         exchange.settle()
+    if event.op not in ("put", "get"):
+        nearby.leave()  # it may move or remove directories
     exchange.about = {}
     try:
         response = _serve(exchange, event)

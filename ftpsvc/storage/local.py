@@ -126,7 +126,7 @@ class LocalStorage(Storage):
         if path.is_root:
             raise IsADirectory(str(path))
         try:
-            with volume.enter(path.parts[:-1]) as directory:
+            with volume.enter_near(path.parts[:-1]) as directory:
                 name = path.parts[-1]
                 try:
                     fd = directory.open_file(name.encode())
@@ -193,7 +193,7 @@ class LocalStorage(Storage):
 
     def _look_at_target(self, path: RemotePath, *, clobber: bool) -> int | None:
         """Refuses an upload that the target stands against; returns the length of the file there, None for no file."""
-        with self._volume.enter(path.parts[:-1]) as directory:
+        with self._volume.enter_near(path.parts[:-1]) as directory:
             _, info = self._volume.find(directory, path.parts[-1])
             check_target(self._volume, path, info, clobber=clobber)
         return None if info is None else info.st_size

@@ -140,8 +140,8 @@ class LocalUpload(Upload):
         self.seal(digest)
         self.sync()
         parts = self.path.parts[:-1]
-        # Walked anew: since the upload began, a directory on the way may have been moved or replaced.
-        with self._or_abort(), self._volume.enter(parts) as directory:
+        # Walked anew if the content had to be waited for: a directory on the way may have been moved or replaced.
+        with self._or_abort(), self._volume.enter_near(parts) as directory:
             entry = self.publish(directory)
             self._volume.sync_names(parts, directory)
         return entry

@@ -21,6 +21,7 @@ from typing import Final
 from ftpsvc.confine import Directory, Name, PosixRoot, Staged, walks_on_descriptors
 from ftpsvc.exceptions import ConfigError, NotFound, PermissionDenied
 from ftpsvc.paths import RemotePath
+from ftpsvc.storage import nearby
 from ftpsvc.storage.faults import READ_ONLY, RESERVED
 from ftpsvc.storage.names import HIDDEN, is_hidden, other_spelling
 from ftpsvc.storage.partials import FOLDER, Partials
@@ -191,6 +192,10 @@ class Volume:
             finally:
                 above.close()
         return here
+
+    def enter_near(self, parts: tuple[str, ...]) -> Directory:
+        """As `enter`, but for a file on its own: the directory may be the one of the file before (`nearby`)."""
+        return nearby.enter(self, parts, self.enter)
 
     def find(self, directory: Directory, name: str) -> tuple[bytes, os.stat_result | None]:
         """Looks a name up in either spelling.
