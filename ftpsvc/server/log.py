@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import threading
 import traceback
@@ -108,7 +109,20 @@ class Writer(logging.Handler):
             with suppress(queue.Full):
                 self._lines.put(None, timeout=1)
             self._thread.join(timeout=2)
+        if not self._thread.is_alive():
+            self._let_go()
         super().close()
+
+    def _let_go(self) -> None:
+        """Drops what a stream could not take: Python would try again at its exit, and make exit code 120 of it."""
+        try:
+            self._stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            self._stream.flush()
+        except ValueError:
+            pass  # it is closed
 
     def _run(self) -> None:
         ended = False

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from typing import Literal
@@ -127,3 +128,13 @@ def test_a_stream_that_is_gone_ends_nothing() -> None:
     stream.close()
     log.event(LOGGER, logging.INFO, "into the void")
     output.close()
+
+
+def test_what_a_stream_could_not_take_is_not_tried_again_at_the_exit() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as stream:
+        output = log.Output(stream, "plain", "info")
+        output.say("nobody reads this", "unread")
+        output.close()
+        stream.flush()  # as Python does it
