@@ -12,6 +12,7 @@ from blake3 import blake3
 from ftpsvc_client.cli.words import quoted
 from tests.helpers.cli import Cli, listed
 from tests.helpers.counts import count
+from tests.helpers.cutter import cutter
 from tests.helpers.names import USABLE
 
 
@@ -455,3 +456,25 @@ def test_verify_tells_sound_new_and_damaged_files_apart(cli: Cli, public: Path) 
         "path": "/t/good", "algorithm": "blake3", "digest": digest(b"content"), "size": 7, "recorded": True,
     }  # fmt: skip
     assert cli("verify", "t").code == 5
+
+
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_the_same_command_goes_on_with_a_tree_that_was_to_get_a_new_name(
+    verb: str, cli: Cli, public: Path
+) -> None:
+    source, target = (cli.here, public) if verb == "put" else (public, cli.here)
+    names = [f"{number:02}" for number in range(30)]
+    (source / "t").mkdir()
+    for name in names:
+        (source / "t" / name).write_bytes(os.urandom(100_000))
+    assert cli.url is not None
+    with cutter(cli.url) as net:
+        net.cuts_up, net.cuts_down = ([1_000_000], []) if verb == "put" else ([], [1_000_000])
+        command = f"{verb} -r t --to new\n"
+        done = Cli(cli.here, net.url)("shell", "--retries=0", stdin=f"-{command}{command}{command}".encode())
+    assert done.code == 0
+    whole, again = done.lines
+    assert whole.startswith("t -> new  ")
+    assert whole.endswith("already there")
+    assert again.startswith("t -> new/t  30 files, ")
+    assert listed(target / "new") == [*names, "t"]

@@ -62,12 +62,16 @@ def on_disk(target: str | None, *, several: bool) -> Callable[[str], str]:
     """Returns the function from a name to the local path that it goes to; arguments and errors as `on_server`."""
     if target is None:
         return lambda name: name or os.curdir
-    separators = (os.sep, "/") if os.altsep is None else (os.sep, os.altsep)
-    if target.endswith(separators) or os.path.isdir(target):
+    if is_into(target) or os.path.isdir(target):
         return lambda name: os.path.join(target, name)
     if several:
         raise _one_for_several(target, "make one first")
     return lambda name: target
+
+
+def is_into(target: str) -> bool:
+    """Returns whether a local path says by itself that it is a directory to put things into."""
+    return target.endswith((os.sep, "/") if os.altsep is None else (os.sep, os.altsep))
 
 
 class Given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -13,6 +14,7 @@ from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import AlreadyExists, IsADirectory, NotFound
 from ftpsvc_client.cli import globs
 from ftpsvc_client.cli.app import App, Hints, NobodyReads
+from ftpsvc_client.cli.begun import Begun
 from ftpsvc_client.cli.params import (
     LocalPath,
     RemotePath,
@@ -25,7 +27,7 @@ from ftpsvc_client.cli.params import (
     whole_option,
 )
 from ftpsvc_client.cli.shown import file_moved, skipped, tree_moved
-from ftpsvc_client.cli.targets import Given, join, name_of_local, name_of_remote, on_disk, on_server
+from ftpsvc_client.cli.targets import Given, is_into, join, name_of_local, name_of_remote, on_disk, on_server
 
 if TYPE_CHECKING:
     from ftpsvc_client.client import Client
@@ -78,7 +80,15 @@ def put(
     app.hints = _PUT_HINTS
     paths = globs.local(sources, unexpanded=app.expands)
     client = app.client()
-    goes_to = on_server(client, target, several=len(paths) > 1)
+    begun: Begun | None = None
+    if recursive and target and not target.endswith("/") and len(paths) == 1 and os.path.isdir(paths[0]):
+        begun = Begun(
+            app, "put", os.path.abspath(paths[0]), join(client.directory or "", target), name=target
+        )
+    if begun is not None and begun.is_noted():
+        goes_to: Callable[[str], str] = begun.becomes
+    else:
+        goes_to = on_server(client, target, several=len(paths) > 1)
     given = Given()
     with app.watch(verb="stored", names=len(paths)) as watch:
 
@@ -100,12 +110,14 @@ def put(
                 return
             if not recursive:
                 raise IsADirectory(path)
-            report = client.put_tree(
-                path, where, clobber=not no_clobber, resume=not no_resume, links="copy" if links == "copy" else "skip",
-                delta=not whole, connections=connections, progress=watch.of_upload_tree(),
-            )  # fmt: skip
-            watch.close()
-            tree_moved(app, report, path, where, fetching=False, connections=connections)
+            with begun.noted() if begun is not None and where == begun.name else nullcontext():
+                report = client.put_tree(
+                    path, where, clobber=not no_clobber, resume=not no_resume,
+                    links="copy" if links == "copy" else "skip", delta=not whole, connections=connections,
+                    progress=watch.of_upload_tree(),
+                )  # fmt: skip
+                watch.close()
+                tree_moved(app, report, path, where, fetching=False, connections=connections)
 
         def store_file(source: str | BinaryIO, name: str, where: str) -> None:
             try:
@@ -167,8 +179,15 @@ def get(
             stream = cast(BinaryIO, _Stdout())
             app.each(found, lambda source: client.get(source.path, stream, progress=watch))
             return
-        goes_to = on_disk(target and globs.home(target, unexpanded=app.expands), several=len(found) > 1)
-
+        local = target and globs.home(target, unexpanded=app.expands)
+        begun: Begun | None = None
+        if recursive and local and not is_into(local) and len(found) == 1:
+            source = join(client.directory or "", found[0].path)
+            begun = Begun(app, "get", source, os.path.abspath(local), name=local)
+        if begun is not None and begun.is_noted():
+            goes_to: Callable[[str], str] = begun.becomes
+        else:
+            goes_to = on_disk(local, several=len(found) > 1)
         given = Given(locally=True)
 
         def fetch(source: globs.Found) -> None:
@@ -179,12 +198,13 @@ def get(
 
         def fetch_as(source: globs.Found, where: str) -> None:
             if recursive and _is_directory(client, source):
-                report = client.get_tree(
-                    source.path, where, overwrite=force, resume=not no_resume, connections=connections,
-                    progress=watch,
-                )  # fmt: skip
-                watch.close()
-                tree_moved(app, report, source.path, where, fetching=True, connections=connections)
+                with begun.noted() if begun is not None and where == begun.name else nullcontext():
+                    report = client.get_tree(
+                        source.path, where, overwrite=force, resume=not no_resume, connections=connections,
+                        progress=watch,
+                    )  # fmt: skip
+                    watch.close()
+                    tree_moved(app, report, source.path, where, fetching=True, connections=connections)
                 return
             if os.path.isdir(where):  # never into it: that would be a name that nobody asked for
                 raise IsADirectory(source.path if client.stat(source.path).kind == "dir" else where)
