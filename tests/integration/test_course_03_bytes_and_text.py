@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from tests.helpers.course import run, running
+from tests.helpers.course import run, running, shown
 
 
 def test_recv_returns_bytes_and_may_cut_a_character() -> None:
-    refused, first, second = run("03-bytes-and-text/recv_returns_bytes.py", "127.0.0.1", 0)
-    assert refused == "sendall of a str: a bytes-like object is required, not 'str'"
-    assert first == r"bytes b'\xe4\xb8\x96\xe7' is no text by itself - the decoder gives '世'"
-    assert second == r"bytes b'\x95\x8c' is no text by itself - the decoder gives '界'"
+    lines = run("03-bytes-and-text/recv_returns_bytes.py", "127.0.0.1", 0)
+    assert lines == shown("03-bytes-and-text", "recv_returns_bytes.py")
 
 
 def test_chinese_in_a_bytes_literal_is_a_syntax_error() -> None:

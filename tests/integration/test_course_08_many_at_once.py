@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import select
 import socket
 from pathlib import Path
@@ -64,7 +65,10 @@ def test_the_pool_serves_so_many_lets_so_many_wait_and_tells_the_next_that_it_is
 
 def test_the_measurement_runs_every_server_and_draws_where_it_can(tmp_path: Path) -> None:
     plot = tmp_path / "plot.svg"
-    lines = run("08-many-at-once/measure.py", "--clients", "1,3", "--calls", "30", "--plot", plot)
+    lines = run(
+        "08-many-at-once/measure.py", "--clients", "1,3", "--calls", "30", "--rounds", "1", "--plot", plot
+    )
+    assert re.match(r"\d{4}-\d\d-\d\d, \d+ x .*, Python 3\.\d+\.\d+.*, best of 1$", lines[0])
     rows = [line.split() for line in lines if line.endswith("#")]
     names = ["threads", "socketserver", "pool", "selectors"] + ["epoll"] * hasattr(select, "epoll")
     assert [(row[0], row[1]) for row in rows] == [(name, count) for name in names for count in ("1", "3")]

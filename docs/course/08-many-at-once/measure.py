@@ -1,12 +1,16 @@
 """Measures the servers of this lesson against each other: the same callers for each, on this machine.
 
-    python measure.py [--clients 1,10,100] [--calls 4000] [--plot FILE]
+    python measure.py [--clients 1,10,100] [--calls 4000] [--rounds 5] [--plot FILE]
 
-Prints a table and bars of text. With --plot it writes a picture (.svg, .png), for which it needs matplotlib
-(`pip install matplotlib`, or the extra `bench` of ftpsvc); without matplotlib there are the bars.
+Prints on what it was measured, then a table and bars of text: of each number the best of the rounds, the one that was
+disturbed least. With --plot it writes a picture (.svg, .png), for which it needs matplotlib (`pip install matplotlib`,
+or the extra `bench` of ftpsvc); without matplotlib there are the bars.
 """
 
 import argparse
+import os
+import platform
+import re
 import selectors
 import socket
 import subprocess
@@ -63,13 +67,23 @@ def calls_per_second(port, clients, calls):
         return each * clients / (time.perf_counter() - started)
 
 
-def picture(results, clients, file):
+def machine():
+    """What was measured on, and when: without that a number means nothing."""
+    file = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)", file.read_text(), re.MULTILINE) if file.exists() else []
+    processor = names[0] if names else platform.processor() or platform.machine()
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} x {processor}, {system}, Python {platform.python_version()}"
+
+
+def picture(results, clients, file, title):
     try:
         import matplotlib
     except ImportError:
         print("no matplotlib here, so no picture; the bars above say the same")
         return
     matplotlib.use("agg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4))
@@ -77,6 +91,7 @@ def picture(results, clients, file):
         axes.bar([x + number * 0.15 for x in range(len(clients))], rates, width=0.14, label=name)
     axes.set_xticks([x + 0.3 for x in range(len(clients))], [f"{count} callers" for count in clients])
     axes.set_ylabel("answers per second")
+    axes.set_title(title, fontsize=8)
     axes.legend()
     figure.savefig(file)
     print("written:", file)
@@ -84,28 +99,39 @@ def picture(results, clients, file):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--clients", default="1,10,100")
+    parser.add_argument(
+        "--clients", default=[1, 10, 100], type=lambda text: [int(word) for word in text.split(",")]
+    )
     parser.add_argument("--calls", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--plot")
     given = parser.parse_args()
-    clients = [int(word) for word in given.clients.split(",")]
+    clients = given.clients
+    title = f"{machine()}, best of {given.rounds}"
+    print(title)
     results = {}
-    for name in SERVERS:
-        if (started := start(name)) is None:
-            print(f"{name:14} is not on this system")
-            continue
-        process, port = started
-        try:
-            results[name] = [calls_per_second(port, count, given.calls) for count in clients]
-        finally:
-            stop(process)
+    for _ in range(given.rounds):  # in turns, so that what disturbs the machine for a while disturbs all
+        for name in SERVERS:
+            if (started := start(name)) is None:
+                continue
+            process, port = started
+            try:
+                rates = [calls_per_second(port, count, given.calls) for count in clients]
+            finally:
+                stop(process)
+            results[name] = list(map(max, rates, results.get(name, rates)))
+    for name in set(SERVERS) - set(results):
+        print(f"{name:14} is not on this system")
     most = max(max(rates) for rates in results.values())
     for name, rates in results.items():
         for count, rate in zip(clients, rates, strict=True):
             print(f"{name:14}{count:5} callers {rate:8.0f}/s {'#' * max(1, round(30 * rate / most))}")
     if given.plot:
-        picture(results, clients, given.plot)
+        picture(results, clients, given.plot, title)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped")
