@@ -205,7 +205,7 @@ class TreeCalls(Conversation):
                     f"this server does not offer {feature}, so it cannot take a tree like this"
                 )
         if not os.path.isdir(local):
-            raise NotADirectory(local)
+            raise NotADirectory(local) if os.path.lexists(local) else NotFound(local)
 
     def _there(self, remote: str, *, digests: bool = False) -> tuple[dict[str, RemoteEntry], bool]:
         """Returns what is beneath a remote directory, by relative path, and whether there is such a one."""
@@ -326,8 +326,10 @@ class TreeCalls(Conversation):
             if not dry_run and gone:
                 top = remote.rstrip("/")
                 removal = Piece([f"{top}/{path}" for path in gone], "", "", make=False, files=[])
-                report.add(self._upload([removal], clobber=True, connections=1, progress=None))
-            report.deleted = len(gone)
+                removed = self._upload([removal], clobber=True, connections=1, progress=None)
+                report.add(removed)
+                report.deleted -= len(removed.problems)
+            report.deleted += len(gone)
         return report
 
     # ------------------------------------------------------------ down

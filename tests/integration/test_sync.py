@@ -240,7 +240,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_over(sides: Sides) ->
 def test_a_source_that_is_missing_or_a_file_deletes_nothing(sides: Sides) -> None:
     sides.source.rmdir()
     write(sides.target / "precious", "1")
-    with pytest.raises((NotFound, NotADirectory)):
+    with pytest.raises(NotFound):
         sides.run(delete=True)
     write(sides.source, "a file")
     with pytest.raises(NotADirectory):
@@ -406,6 +406,23 @@ def test_c21_a_server_that_lists_names_outside_gets_nothing_deleted_there(tmp_pa
         report = client.sync(tmp_path / "t", "/t", direction="down", delete=True)
     assert report.kept is not None
     assert (tmp_path / "precious").exists()
+
+
+def test_what_could_not_be_removed_does_not_count_as_deleted(tmp_path: Path) -> None:
+    def keeps_one(server: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] != "rm":
+            return False
+        if request["path"] == "/tree/precious":
+            server.error(conn, "permission-denied", path=request["path"])
+        else:
+            server.send(conn, {"status": "ok", "path": request["path"], "removed": 1})
+        return True
+
+    (tmp_path / "tree").mkdir()
+    files = {f"/tree/{name}": b"" for name in ("one", "precious", "two")}
+    with raw_server(files, keeps_one, features=["mkdir"]) as (url, _), connect(url) as client:
+        report = client.sync(tmp_path / "tree", "/tree", delete=True)
+    assert ([problem.path for problem in report.problems], report.deleted) == (["/tree/precious"], 2)
 
 
 def test_put_r_goes_on_where_it_was(url: tuple[str, Path], tmp_path: Path) -> None:
