@@ -37,8 +37,6 @@ _T = TypeVar("_T")
 class NoSuchAssignment(ConfigError):
     """There is no assignment of that name."""
 
-    code = "not-found"
-
     def __init__(self, name: str) -> None:
         super().__init__(
             f"there is no assignment {printable(name)!r}", hint="ftpsvc-server assignment list shows them"
