@@ -10,7 +10,9 @@ from ftpsvc.server import cli
 if TYPE_CHECKING:
     from ftpsvc.server.extension import Extension
 
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final = {
+    "assignment": "ftpsvc.homework.commands.assignment:assignment",
+}
 """Commands beside the server's own, and where they are: each is imported when it is asked for."""
 
 

@@ -201,19 +201,31 @@ def _noted(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
 
 def _note(name: str, arguments: dict[str, Any]) -> None:
     """Writes a command down with what it was given: names and values, among which is no secret."""
-    from ftpsvc.server.audit import record_beside
-
     place: Place = click.get_current_context().find_object(Place) or Place()
     names = arguments.pop("names", None) or [arguments.pop("name", None)]
     given = " ".join(
         f"{key}={value}" for key, value in arguments.items() if value not in (None, "", (), False)
     )
+    for user in names:
+        write_down(place.root, name, given, user)
+
+
+def write_down(root: Path, command: str, arguments: str, user: str | None = None) -> None:
+    """Writes to the audit that an operator gave a command; where that cannot be, says so and goes on.
+
+    Args:
+        root: The server's root.
+        command: Its name, as `user add`.
+        arguments: What it was given, without secrets; may be empty.
+        user: Whom it was about, or None.
+    """
+    from ftpsvc.server.audit import record_beside
+
     try:
-        for user in names:
-            record_beside(
-                place.root, "operator", result="ok", user=user, address="console", command=name,
-                arguments=given or None, operator=_operator(),
-            )  # fmt: skip
+        record_beside(
+            root, "operator", result="ok", user=user, address="console", command=command,
+            arguments=arguments or None, operator=_operator(),
+        )  # fmt: skip
     except OSError as problem:
         say(f"note: this could not be written to the audit: {problem.strerror}")
 
