@@ -14,6 +14,9 @@ from ftpsvc.server.exits import Exit, complain
 
 _COMMANDS: Final = {
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
+    "run": "ftpsvc.homework.commands.run:run",
+    "serve": "ftpsvc.homework.commands.serve:serve",
+    "set": "ftpsvc.homework.commands.set:set_",
 }
 """The commands, and where they are: each is imported when it is asked for."""
 
