@@ -179,7 +179,7 @@ class Audit:
     # ------------------------------------------------------------ files; all under the lock
 
     def _open(self) -> None:
-        self._fd = _open_current(self._folder)
+        self._fd, self._torn = _open_current(self._folder)
         self._size = os.fstat(self._fd).st_size
         if self._durable:
             os.fsync(self._folder)
@@ -191,13 +191,13 @@ class Audit:
         lost, self._lost = self._lost, 0
         if lost:
             data = line("lost", {"count": lost}) + data
-        if self._torn:
-            data = b"\n" + data
         try:
             if self._fd < 0:
                 self._open()
             if self._size and self._size + len(data) > self._file_size:
                 self._rotate()
+            if self._torn:
+                data = b"\n" + data
             _append(self._fd, data)
         except OSError as error:
             self._torn = True
@@ -244,9 +244,9 @@ def record_beside(root: Path, event: str, **fields: Any) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        current = _open_current(directory)
+        current, torn = _open_current(directory)
         try:
-            _append(current, line(event, fields))
+            _append(current, b"\n" * torn + line(event, fields))
             os.fsync(current)
         finally:
             os.close(current)
@@ -288,19 +288,18 @@ def finished(folder: int | Path) -> list[str]:
     )
 
 
-def _open_current(folder: int) -> int:
-    """Opens the current file to append, after a newline where a killed process left half a line."""
+def _open_current(folder: int) -> tuple[int, bool]:
+    """Opens the current file to append; returns also whether a process that was killed left half a line there."""
     descriptor = os.open(
         CURRENT, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
     )
     try:
         size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")
+        # The newline comes with the next event: a disk that has no room for it now is no reason not to start.
+        return descriptor, bool(size) and os.pread(descriptor, 1, size - 1) != b"\n"
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
 
 
 def _append(descriptor: int, data: bytes) -> None:

@@ -91,7 +91,7 @@ class Daemon:
             # root itself have to wait for it.
             in_root = [address for address in settings.addresses if volumes.is_in_root(settings, address)]
             self._listen(address for address in settings.addresses if address not in in_root)
-            volumes.lay_out(settings.root)
+            volumes.lay_out(settings.root, durable=settings.durability is Durability.FULL)
             self._listen(in_root)
             context = self._open_everything()
         except BaseException:

@@ -167,10 +167,7 @@ class Homes:
     def _open(self, name: str, quota: int | None, *, make: bool) -> _Home:
         folder = self._folder / name
         try:
-            if make:
-                folder.mkdir(mode=0o700, exist_ok=True)
-            elif not folder.is_dir():
-                raise NotFound(f"/{name}")
+            self._make(name, make=make)
             with open_root(folder) as top:
                 used, files = recount(top, partials=False)  # the storage adopts those
             identity = _identity(folder)
@@ -186,6 +183,18 @@ class Homes:
             reason = error.strerror if isinstance(error, OSError) else None
             raise Unavailable("", f"the home cannot be opened{f': {reason}' if reason else ''}") from error
         return _Home(storage, books, identity)
+
+    def _make(self, name: str, *, make: bool) -> None:
+        """Sees to it that there is a home, and that its name is durable before anything in it is answered for."""
+        with open_root(self._folder) as users:
+            if make:
+                with suppress(FileExistsError):
+                    users.mkdir(name.encode(), 0o700)
+            elif not self.exists(name):
+                raise NotFound(f"/{name}")
+            # Also of one that is there: who made it may have been killed before this.
+            if self._durability is Durability.FULL:
+                users.sync()
 
     def _close_idle(self, keep: int) -> None:
         idle = [name for name, home in self._homes.items() if not home.users]

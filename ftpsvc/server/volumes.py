@@ -8,10 +8,12 @@ ROOT/handouts/    what every user finds under /handouts, and teachers change
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ftpsvc.addresses import Address
+from ftpsvc.confine import open_root
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server.config import Settings
 from ftpsvc.server.homes import USERS
@@ -57,20 +59,34 @@ def is_in_root(settings: Settings, address: Address) -> bool:
     return address.path is not None and settings.root.resolve() in Path(address.path).resolve().parents
 
 
-def lay_out(root: Path) -> None:
+def lay_out(root: Path, *, durable: bool = True) -> None:
     """Makes what is missing of the root's layout.
+
+    Args:
+        root: The root.
+        durable: Whether its names are synced.
 
     Raises:
         ConfigError: It cannot be made.
     """
     try:
+        missing = [folder for folder in (root, *root.parents) if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
         (root / HIDDEN).mkdir(mode=0o700, exist_ok=True)
         (root / PUBLIC).mkdir(mode=0o755, exist_ok=True)
         (root / HANDOUTS).mkdir(mode=0o755, exist_ok=True)
         (root / USERS).mkdir(mode=0o700, exist_ok=True)
+        if durable:
+            # Also where nothing was missing: who made it may have been killed before this.
+            for folder in {root, root.parent, *(made.parent for made in missing)}:
+                _sync(folder)
     except OSError as error:
         raise ConfigError(f"cannot make the root {root}: {error.strerror}") from None
+
+
+def _sync(folder: Path) -> None:
+    with suppress(PermissionError), open_root(folder) as opened:  # what lies above the root may be another's
+        opened.sync()
 
 
 def open_for_guests(settings: Settings, syncers: Syncers | None = None) -> Storage | None:

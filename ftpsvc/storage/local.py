@@ -33,7 +33,7 @@ from ftpsvc.storage import listing
 from ftpsvc.storage.base import Begun, Digest, Durability, Entry, Page, Reader, Space, Storage, Upload
 from ftpsvc.storage.begun import LocalBegun
 from ftpsvc.storage.faults import OTHER_FILE_SYSTEM, storage_error, translated
-from ftpsvc.storage.partials import partial_name
+from ftpsvc.storage.partials import PASSING, partial_name
 from ftpsvc.storage.quota import Quota, Reservation, Unlimited
 from ftpsvc.storage.records import encode
 from ftpsvc.storage.together import Syncers, commit_together
@@ -235,8 +235,9 @@ class LocalStorage(Storage):
             )
         except OSError as problem:
             if reservation is not None:
-                reservation.release()  # what was held is part of the promise by then
-                volume.partials.drop(partial_name(path, owner))
+                self._put_down(
+                    reservation, partial_name(path, owner), held if problem.errno in PASSING else 0
+                )
             writer.release()
             raise storage_error(problem, path) from problem
         except BaseException:
@@ -256,11 +257,29 @@ class LocalStorage(Storage):
             if held and held <= size:
                 partials.hash(name, held, hasher, look)
                 return held
-        except OSError:
-            pass
+        except OSError as problem:
+            if problem.errno in PASSING:
+                raise
         if held:
             self._drop(writer)
         return 0
+
+    def _put_down(self, reservation: Reservation, name: bytes, held: int) -> None:
+        """Gives back a promise that what was held is part of by then; so many bytes of that stay, if they may."""
+        partials = self._volume.partials
+        if held:
+            kept = reservation.keep(held)
+        else:
+            reservation.release()
+            kept = 0
+        try:
+            if kept < held:
+                partials.cut(name, kept)
+        except OSError:
+            self._volume.quota.removed(kept, 1)
+            kept = 0
+        if not kept:
+            partials.drop(name)
 
     def _drop(self, writer: Writer) -> None:
         """Drops what is held."""
@@ -275,15 +294,17 @@ class LocalStorage(Storage):
         gone = 0
         with translated(RemotePath()):
             old = [] if volume.read_only else list(volume.partials.expired(seconds))
-        for _, note in old:
+        for name, note in old:
             writer = volume.writers.take_free(RemotePath.parse(note.path), note.owner)
             if writer is None:
                 continue
             try:
-                self._drop(writer)
+                # Looked at once more: somebody may have come back for it and gone again since the list was made.
+                if volume.partials.is_old(name, seconds):
+                    self._drop(writer)
+                    gone += 1
             finally:
                 writer.release()
-            gone += 1
         return gone
 
     def _check_room(self, path: RemotePath, size: int) -> None:
@@ -391,10 +412,13 @@ class LocalStorage(Storage):
             volume.clear(away, tally)
         except OSError:
             # Something in it cannot go (no right to, another file system mounted): what is left is put back in sight.
+            # Until that is durable the next start would remove it, with all that is put into it meanwhile.
+            volume.names_in_flux(+1)
             with suppress(OSError):
                 with volume.lock(directory, path.name):
                     volume.bring_back(away, directory, raw)
-                volume.sync_names(path.parts[:-1], directory)
+                volume.sync_names(path.parts[:-1], directory, own=1)
+                volume.names_in_flux(-1)
             volume.quota.removed(tally.size, tally.files)
             raise
 

@@ -31,6 +31,9 @@ _NAME_BYTES: Final = 16
 _PIECE: Final = 1 << 20
 _LOOK: Final = 16 << 20
 
+PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system lacks for a moment. It says nothing about a partial, so nothing is dropped for it."""
+
 CHECKPOINT: Final = 64 << 20
 """Bytes after which a begun upload is made durable as far as it is: what a power cut may take of it at most."""
 
@@ -128,7 +131,9 @@ class Partials:
                 size = self._trusted(name, info.st_size) if info.st_nlink == 1 else 0
                 if 0 < size < info.st_size:
                     self.cut(name, size)
-            except OSError:
+            except OSError as problem:
+                if problem.errno in PASSING:
+                    raise
                 size = 0
             if size:
                 found.append((info.st_mtime_ns, name, size))
@@ -146,10 +151,12 @@ class Partials:
         return size if same_run or not self._durable else min(size, note.durable)
 
     def note(self, name: bytes) -> Note | None:
-        """Returns what a partial is, or None where nobody can tell."""
+        """Returns what a partial is, or None where nobody can tell. Raises OSError for what passes."""
         try:
             fd = self._folder.open_file(name + NOTE)
-        except OSError:
+        except OSError as problem:
+            if problem.errno in PASSING:
+                raise
             return None
         try:
             note = Note.decode(os.read(fd, _MAX_NOTE))
@@ -243,17 +250,19 @@ class Partials:
         """Yields name and note of those that nobody wrote to for so many seconds. Raises OSError."""
         with self._folder.scan() as entries:
             names = [os.fsencode(entry.name) for entry in entries]
-        oldest = time.time_ns() - int(seconds * 1e9)
         for name in names:
             if name.endswith(NOTE):
                 continue
-            try:
-                old = self._folder.lstat(name).st_mtime_ns < oldest
-            except FileNotFoundError:
-                continue
-            note = self.note(name) if old else None
+            note = self.note(name) if self.is_old(name, seconds) else None
             if note is not None:
                 yield name, note
+
+    def is_old(self, name: bytes, seconds: float) -> bool:
+        """Returns whether nobody wrote to a partial for so many seconds. Raises OSError."""
+        try:
+            return self._folder.lstat(name).st_mtime_ns < time.time_ns() - int(seconds * 1e9)
+        except FileNotFoundError:
+            return False
 
 
 def sweep(volume: Path, seconds: float) -> int:

@@ -241,7 +241,8 @@ def attributes_work(folder: Directory, *, writable: bool) -> bool:
     except OSError as problem:
         if problem.errno in (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
             return False
-        if problem.errno != errno.ENODATA:
+        # A disk that is full has them as well: what is there can be read, and room be made.
+        if problem.errno not in (errno.ENODATA, errno.ENOSPC, errno.EDQUOT):
             raise
     return True
 

@@ -2,7 +2,7 @@
 
 The hidden folder `.ftpsvc` (0700) holds `staging` for what is being written or taken away, `partials` for uploads that
 can be resumed, `digests` where the file system has no extended attributes, and `unclean` while a server has the volume
-open (docs/storage.md section 1).
+open, or after one that left something unsynced; else `clean` (docs/storage.md section 1).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _HIDDEN: Final = HIDDEN.encode()
 _STAGING: Final = b"staging"
 _DIGESTS: Final = b"digests"
 _PARTIALS: Final = FOLDER.encode()
+_CLEAN: Final = b"clean"
 _UNCLEAN: Final = b"unclean"
 _STRIPES: Final = 64
 
@@ -100,13 +101,10 @@ class Volume:
         _lock(self._hidden, path)
         made += self._hidden.make_directories([_STAGING], 0o700)
         self._staging = self._hidden.directory(_STAGING)
-        try:
-            self._hidden.mkdir(_UNCLEAN)
-        except FileExistsError:
-            if self.durable:
-                # The last server was killed. What it made and did not sync is seen by us, so what we
-                # build on it and promise would hang in the air: sync all of it once.
-                os.sync()
+        if not self._mark_unclean(self._hidden) and self.durable:
+            # The last server was killed, or never synced. What it made is seen by us, so what we build on it and
+            # promise would hang in the air: sync all of it once.
+            os.sync()
         with self._staging.scan() as leftovers:
             names = [os.fsencode(entry.name) for entry in leftovers]
         for name in names:
@@ -128,6 +126,19 @@ class Volume:
             if made:
                 self._hidden.sync()
                 self.root.sync()
+
+    def _mark_unclean(self, hidden: Directory) -> bool:
+        """Notes that a server has the volume open; returns whether the last one left nothing that is not synced."""
+        try:
+            hidden.lstat(_UNCLEAN)
+        except FileNotFoundError:
+            try:
+                # A name that is there already gets another: on a full disk there may be no room for a new one.
+                hidden.rename(_CLEAN, hidden, _UNCLEAN)
+            except FileNotFoundError:
+                hidden.mkdir(_UNCLEAN)
+            return True
+        return False
 
     def _adopt(self, partials: Partials) -> None:
         """Brings what is left of uploads to book, the newest first; what the quota has no room for goes."""
@@ -158,9 +169,9 @@ class Volume:
         if self._staging is not None:
             self._staging.close()
         if self._hidden is not None:
-            if clean and not self._in_flux:
+            if clean and self.durable and not self._in_flux:
                 with suppress(OSError):
-                    self._hidden.rmdir(_UNCLEAN)
+                    self._hidden.rename(_UNCLEAN, self._hidden, _CLEAN)
             self._hidden.close()  # gives back the lock
         self.root.close()
 

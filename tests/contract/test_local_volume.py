@@ -105,7 +105,7 @@ def test_after_a_close_the_folder_is_free(root: Path) -> None:
         put(storage, f"/{number}")
         storage.close()
     assert sorted(os.listdir(root)) == [".ftpsvc", "0", "1", "2"]
-    assert sorted(os.listdir(root / ".ftpsvc")) == ["partials", "staging"]
+    assert sorted(os.listdir(root / ".ftpsvc")) == ["clean", "partials", "staging"]
 
 
 def test_leftovers_of_a_dead_server_are_removed(root: Path) -> None:
@@ -137,13 +137,18 @@ def test_an_unclean_end_is_noticed_at_the_next_start(
         system_sync()
 
     monkeypatch.setattr(os, "sync", noting_sync)
-    LocalStorage(root, durability=durability).close()
+    LocalStorage(root).close()
     assert synced == []
-    (root / ".ftpsvc" / "unclean").mkdir()  # what a server leaves that was killed
+    hidden = root / ".ftpsvc"
+    (hidden / "clean").rename(hidden / "unclean")  # what a server leaves that was killed
     LocalStorage(root, durability=durability).close()
     # Names that the dead server made and had not synced are built upon from now on.
     assert len(synced) == (durability is Durability.FULL)
-    assert not (root / ".ftpsvc" / "unclean").exists()
+    assert (hidden / "unclean").exists() == (durability is Durability.RELAXED)
+    LocalStorage(root).close()  # after one that syncs nothing, too
+    assert len(synced) == 1
+    LocalStorage(root).close()
+    assert len(synced) == 1
 
 
 def test_a_folder_that_is_read_only_is_left_exactly_as_it_is(root: Path) -> None:

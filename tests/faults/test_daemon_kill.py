@@ -1,10 +1,13 @@
-"""C54: kill -9 of the daemon and of its clients at any moment, while clients store, replace, move and remove."""
+"""C54: kill -9 of the daemon and of its clients at any moment, while clients store, replace, move and remove.
+
+They store single files, trees whose files are committed together, large files that are resumed, and updates by blocks.
+"""
 
 import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -35,12 +38,14 @@ class Worker:
 
     Attributes:
         model: What may be there.
+        short: How many uploads sent less than they stored: resumed ones, and updates by blocks.
         process: The process, or None between two.
     """
 
     def __init__(self, folder: str, credentials: Credentials, seed: str) -> None:
         self.folder = folder
         self.model = Model()
+        self.short = 0
         self.process: subprocess.Popen[str] | None = None
         self._credentials = credentials
         self._seed = seed
@@ -95,6 +100,7 @@ class Worker:
             assert self._changed.wait_for(lambda: "lost" in self._lines[-1:] or self._ended, GUARD)
             assert not self._ended or self.process is None, "a client ended by itself"
             self.model.believe(self._lines)
+            self.short += self._lines.count("short")
             self._lines.clear()
 
     def kill(self) -> None:
@@ -160,17 +166,25 @@ def look(running: ServerProcess, credentials: Credentials, home: Path, workers: 
         folders = {worker.folder[1:] for worker in workers} | {"handouts"}
         assert not [path for path in found if path.split("/")[1] not in folders]
         space = client.space()
+        kept = {path.name for path in partials(home)}
+        assert {path.name for path in (home / ".ftpsvc" / "partials").glob("*.json")} == {
+            name + ".json" for name in kept
+        }
         with open_root(home) as top:
             used, counted = recount(top)
-        assert (space.used, space.reserved, counted) == (used, 0, files)
+        assert (space.used, space.reserved, counted) == (used, 0, files + len(kept))
         assert used <= QUOTA
     return files
+
+
+def partials(home: Path) -> list[Path]:
+    return [path for path in (home / ".ftpsvc" / "partials").iterdir() if not path.suffix]
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("durability", list(Durability) if full() else [Durability.FULL])
 def test_c54_daemon_and_clients_are_killed_and_every_answer_holds(
-    tmp_path: Path, durability: Durability
+    tmp_path: Path, durability: Durability, record_property: Callable[[str, object], None]
 ) -> None:
     root, wish = tmp_path / "root", tmp_path / "wish"
     alice = add_user(root, USER, quota=QUOTA)
@@ -178,7 +192,7 @@ def test_c54_daemon_and_clients_are_killed_and_every_answer_holds(
     chance = random.Random(durability.value)
     workers = [Worker(f"/w{number}", alice, f"{durability} {number}") for number in range(CLIENTS)]
     rounds = count(7, 150)
-    files = left_over = 0
+    files = left_over = resumable = 0
     ways = set()
     with killing(workers), ExitStack() as last:
         for number in range(rounds + 1):
@@ -205,9 +219,16 @@ def test_c54_daemon_and_clients_are_killed_and_every_answer_holds(
             left = list(staging.iterdir())
             left_over += len(left)
             assert how != "client" or not left
+            resumable += len(partials(home))
     for report in check(root, {USER: QUOTA}, read_digests=True):
-        assert not report.findings
+        assert not [one for one in report.findings if one.kind != "partial"]
+    short = sum(worker.short for worker in workers)
+    counted = f"{rounds} kills, {files} files looked at, {left_over} staged and {resumable} begun left, {short} short"
+    record_property("counted", counted)
     # They were killed in the middle of something, and there was something to lose.
     assert files > 0
     assert left_over > 0
     assert len(ways) > 1
+    if full():
+        assert resumable > 0
+        assert short > 0

@@ -6,6 +6,7 @@ What is in the database (users, limits) is not in this model: its transactions a
 of a quota are not kept there but counted from the files.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from tests.helpers.counts import count, full
 from tests.helpers.embedded import embedded
 from tests.helpers.powercut import EVERYTHING, Recorder
 from tests.helpers.replay import Lost, Writer, check_all, content, moments_of, recorded
-from tests.helpers.stores import digest_of
+from tests.helpers.stores import at, digest_of
 
 
 def all_kinds(recorder: Recorder, root: Path) -> None:
@@ -88,6 +89,45 @@ def a_server_dies_and_the_next_one_builds_on_what_it_left(recorder: Recorder, ro
     again.close()
 
 
+def a_relaxed_server_made_what_the_next_one_builds_on(recorder: Recorder, root: Path) -> None:
+    """The first one syncs nothing, and ends cleanly. The next one promises what it stores in its directories."""
+    storage = LocalStorage(root, durability=Durability.RELAXED)
+    for path in ("/p", "/p/d"):
+        recorder.mark(path, f"mkdir {path}")  # may be there, and need not
+        storage.make_directory(at(path))
+    storage.close()
+    again = LocalStorage(root)
+    Writer(recorder, again, "two").put("/p/d/f", content(1, 1))
+    again.close()
+
+
+def a_tree_that_cannot_be_removed_is_stored_into(recorder: Recorder, root: Path) -> None:
+    """It is brought back to where it was; before that is durable, another one stores a file in it."""
+    storage = LocalStorage(root)
+    one, other = Writer(recorder, storage), Writer(recorder, storage, "other")
+    one.mkdir("/d")
+    one.put("/d/f", content(1, 1))
+    inner: list[threading.Thread] = []
+    away: list[bool] = []
+
+    def meanwhile(path: str) -> None:
+        if away and not inner and (root / "d").is_dir():
+            inner.append(threading.Thread(target=other.put, args=("/d/g", content(2, 1))))
+            inner[0].start()
+            inner[0].join(60)
+
+    def clear(*_: object) -> None:
+        away.append(True)
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    recorder.during_sync = meanwhile
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage._volume, "clear", clear)
+        one.remove("/d")
+    assert inner
+    storage.close()
+
+
 def a_daemon_with_pipelined_trees(recorder: Recorder, root: Path) -> None:
     """Two clients of a real daemon: trees of small files in one go, large files, replaced and moved."""
     tree = root.parent / "tree"
@@ -134,6 +174,8 @@ ALL_SMALL = [
     all_kinds,
     one_makes_a_directory_and_another_stores_in_it,
     a_server_dies_and_the_next_one_builds_on_what_it_left,
+    a_relaxed_server_made_what_the_next_one_builds_on,
+    a_tree_that_cannot_be_removed_is_stored_into,
 ]
 
 
@@ -171,6 +213,14 @@ def is_file(path: str) -> bool:
             a_server_dies_and_the_next_one_builds_on_what_it_left,
             lambda path: path == EVERYTHING,
             id="after-kill",
+        ),
+        pytest.param(
+            a_relaxed_server_made_what_the_next_one_builds_on,
+            lambda path: path == EVERYTHING,
+            id="after-relaxed",
+        ),
+        pytest.param(
+            a_tree_that_cannot_be_removed_is_stored_into, lambda path: path == "", id="back-in-sight"
         ),
     ],
 )

@@ -22,7 +22,7 @@ class Model:
         step: list[str] = []
         for line in lines:
             match line.split():
-                case ["ready" | "..." | "lost"]:
+                case ["ready" | "..." | "lost" | "short"]:
                     continue
                 case ["done"]:
                     self.possible = self.after(step)

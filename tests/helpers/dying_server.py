@@ -17,6 +17,8 @@ from ftpsvc.server.cli import main
 
 _CALLS = (
     "write",
+    "pwrite",
+    "ftruncate",
     "utime",
     "setxattr",
     "fsync",

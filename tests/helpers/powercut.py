@@ -364,6 +364,10 @@ class Recording:
         """Returns the folder after all that was recorded, nothing lost: what is to be found in it now."""
         return self._tree(set(range(len(self.steps))))
 
+    def least(self, cut: int) -> Tree:
+        """Returns what is left at least after a power cut before the step `cut`: nothing but what is durable."""
+        return self._tree(self._durable(cut)[0])
+
     def said(self, cut: int) -> dict[str, list[str]]:
         """Returns what was asked for and answered before a cut, by whom."""
         said: dict[str, list[str]] = {}
