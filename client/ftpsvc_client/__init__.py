@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ftpsvc.credentials import Credentials
     from ftpsvc_client.client import Client, connect
+    from ftpsvc_client.homework import AssignmentStatus, Course, HandIn, Offer
     from ftpsvc_client.results import (
         Action,
         Identity,
@@ -32,9 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Action",
+    "AssignmentStatus",
     "Client",
+    "Course",
     "Credentials",
+    "HandIn",
     "Identity",
+    "Offer",
     "Problem",
     "Progress",
     "RemoteEntry",
@@ -48,7 +53,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AssignmentStatus": "ftpsvc_client.homework",
     "Client": "ftpsvc_client.client",
+    "Course": "ftpsvc_client.homework",
+    "HandIn": "ftpsvc_client.homework",
+    "Offer": "ftpsvc_client.homework",
     "Credentials": "ftpsvc.credentials",
     "Progress": "ftpsvc_client.watching",
     "Retry": "ftpsvc_client.retries",

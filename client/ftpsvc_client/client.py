@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftpsvc.addresses import Address
 from ftpsvc.exceptions import ConfigError
 from ftpsvc_client.account import AccountCalls
+from ftpsvc_client.homework_calls import HomeworkCalls
 from ftpsvc_client.names import NameCalls
 from ftpsvc_client.transfers import TransferCalls
 from ftpsvc_client.trees import TreeCalls
@@ -83,7 +84,7 @@ def connect(
     )
 
 
-class Client(TransferCalls, TreeCalls, NameCalls, AccountCalls):
+class Client(TransferCalls, TreeCalls, NameCalls, AccountCalls, HomeworkCalls):
     """A conversation with a server. A context manager: leaving it says goodbye and closes.
 
     Remote paths are text, `/` between components, absolute or relative to the session's directory (docs/protocol.md

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ftpsvc import digests
 from ftpsvc.digests import Bytes, Hasher
@@ -31,6 +31,9 @@ from ftpsvc_client.behind import WORTH_IT, receive_behind
 from ftpsvc_client.link import Answer, Link, accepted
 from ftpsvc_client.local import local_error
 from ftpsvc_client.watching import Progress
+
+if TYPE_CHECKING:
+    from ftpsvc.protocol.headers import SubmitBegin
 
 _SLOWEST_DISK = 10_000_000
 """Bytes per second that a server is granted to make an upload durable before its answer counts as late."""
@@ -145,13 +148,13 @@ class Received:
 
 def send(
     link: Link,
-    request: Put,
+    request: Put | SubmitBegin,
     source: Source,
     watcher: Progress,
     answer: Answer,
     hasher: Hasher | None = None,
 ) -> None:
-    """Sends a `put` with its content. The answer is collected later.
+    """Sends a `put`, or what else has content, with it. The answer is collected later.
 
     Args:
         link: The connection.

@@ -164,8 +164,8 @@ class Desk:
 
     def under(self, name: str, user: str) -> Under | None:
         """Returns the hand-in of a user that is under way, or None."""
-        folder = self.submissions.of(name, user)
         try:
+            folder = self.submissions.of(name, user)
             fields = json.loads((folder / LIST).read_bytes())
             if not (folder / INCOMING).is_dir():
                 return None  # it has become a version

@@ -17,7 +17,6 @@ from pydantic.json_schema import models_json_schema
 from ftpsvc.exceptions import BY_CODE
 from ftpsvc.protocol.headers import (
     REQUESTS,
-    EntryLine,
     ErrorResponse,
     Greeting,
     Header,
@@ -33,7 +32,9 @@ def document() -> dict[str, Any]:
 
     The schemas describe what is sent: a field that may be missing is left out, never null. Unknown keys are allowed.
     """
-    models: list[type[Header]] = [Greeting, Trailer, ErrorResponse, EntryLine]
+    models: list[type[Header]] = [Greeting, Trailer, ErrorResponse]
+    lines = [line for request in REQUESTS.values() for line in (request.line, request.content_line)]
+    models += [line for line in lines if line is not None]
     models += [model for request in REQUESTS.values() for model in (request, request.answer)]
     _, schema = models_json_schema(
         [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/$defs/{model}"
@@ -65,11 +66,13 @@ def _operation(request: type[Request]) -> dict[str, Any]:
     }
     if request.content:
         described["requestPayload"] = "content"
+    if request.content_line is not None:
+        described["requestLine"] = _reference(request.content_line)
     if request.content_answer:
         described["responsePayload"] = "content"
-    elif request.lines_answer:
+    elif request.line is not None:
         described["responsePayload"] = "lines"
-        described["line"] = _reference(EntryLine)
+        described["line"] = _reference(request.line)
     elif request.payload_answer:
         described["responsePayload"] = "digests"
     return described

@@ -15,7 +15,7 @@ from ftpsvc.buffers import BUFFER_BYTES, BufferPool
 from ftpsvc.digests import Bytes, Hasher, Taker
 from ftpsvc.exceptions import Changed, ConnectionLost, FtpsvcError, ReadFailed, StorageError
 from ftpsvc.protocol.connection import TrailerReceived
-from ftpsvc.protocol.headers import BlockList, Content, Listing
+from ftpsvc.protocol.headers import Content, Response
 from ftpsvc.protocol.state import State
 from ftpsvc.server.batch import Batch, Budget
 from ftpsvc.server.config import Limits, Settings
@@ -289,8 +289,8 @@ class Exchange:
                 self.channel.send_payload(piece)
                 left -= len(piece)
 
-    def send_page(self, header: Listing | BlockList, page: bytearray) -> None:
-        """Sends an answer with a payload that is no content."""
+    def send_page(self, header: Response, page: bytearray) -> None:
+        """Sends an answer with a payload that is no content; the header's `size` is its length."""
         self.channel.queue(self.channel.connection.send_response(header))
         self.channel.send_payload(memoryview(page))
 

@@ -14,9 +14,12 @@ from tests.helpers.examples import BEFORE, Example, Message, load
 from tests.helpers.raw_peer import frame
 
 
-# The answers of a log-in depend on what the server draws: tests/unit/test_protocol_login_example.py has that one.
+# The answers of a log-in depend on what the server draws: tests/unit/test_protocol_login_example.py has that one. Those
+# of a hand-in depend on its clock: test_homework_hand_in.py.
 @pytest.mark.parametrize(
-    "example", [each for each in load() if each.name != "log-in"], ids=lambda example: example.name
+    "example",
+    [each for each in load() if each.name not in ("log-in", "hand-in")],
+    ids=lambda example: example.name,
 )
 def test_a_real_server_answers_as_the_page_says(example: Example, tmp_path: Path) -> None:
     with embedded(tmp_path / "root") as daemon:

@@ -13,6 +13,7 @@ import pytest
 
 from ftpsvc import addresses, blocks, digests, paths
 from ftpsvc.exceptions import BY_CODE, FtpsvcError
+from ftpsvc.homework.extension import Homework
 from ftpsvc.protocol import headers, limits
 from ftpsvc.protocol.headers import REQUESTS, Header
 from ftpsvc.protocol.schema import document
@@ -72,6 +73,13 @@ def schema_of(cell: str) -> dict[str, Any]:
         return {"type": "string", "maxLength": int(match[1])}
     if match := re.fullmatch(r"string, (\d+) to (\d+)", cell):
         return {"type": "string", "minLength": int(match[1]), "maxLength": int(match[2])}
+    if match := re.fullmatch(r"string of (\d+) hex digits", cell):
+        return {
+            "type": "string",
+            "minLength": int(match[1]),
+            "maxLength": int(match[1]),
+            "pattern": "^[0-9a-f]+$",
+        }
     if match := re.fullmatch(r"integer from (-?\d+)(?: to (\d+))?", cell):
         return {"type": "integer", "minimum": int(match[1])} | (
             {"maximum": int(match[2])} if match[2] else {}
@@ -155,7 +163,7 @@ def test_the_table_of_operations_says_which_are_base() -> None:
 def test_the_features_are_those_that_the_server_announces() -> None:
     options = [row[0].strip("`") for row in table_after("and of these options:\n")]
     operations = [op for op, request in REQUESTS.items() if not request.base]
-    assert sorted(options + operations) == sorted(FEATURES + ACCOUNT_FEATURES)
+    assert sorted(options + operations) == sorted([*FEATURES, *ACCOUNT_FEATURES, *Homework.features])
 
 
 def test_the_table_of_errors_is_the_table_of_the_code() -> None:

@@ -38,6 +38,17 @@ if TYPE_CHECKING:
         Verify,
     )
     from ftpsvc.protocol.headers.delta import BlockList, Blocks, Patch
+    from ftpsvc.protocol.headers.homework import (
+        AssignmentLine,
+        AssignmentList,
+        Assignments,
+        HandedIn,
+        HandInBegun,
+        OfferedFile,
+        OfferedLine,
+        SubmitBegin,
+        SubmitCommit,
+    )
     from ftpsvc.protocol.headers.listing import EntryLine, Listing, Ls, Stat, Status
     from ftpsvc.protocol.headers.names import Cd, Df, Made, Mkdir, Mv, Pwd, Removed, Rm, Room
     from ftpsvc.protocol.headers.operations import REQUESTS
@@ -45,6 +56,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REQUESTS",
+    "AssignmentLine",
+    "AssignmentList",
+    "Assignments",
     "Auth",
     "AuthStep",
     "Begin",
@@ -58,6 +72,8 @@ __all__ = [
     "ErrorResponse",
     "Get",
     "Greeting",
+    "HandInBegun",
+    "HandedIn",
     "Header",
     "Identified",
     "IssueToken",
@@ -67,6 +83,8 @@ __all__ = [
     "Made",
     "Mkdir",
     "Mv",
+    "OfferedFile",
+    "OfferedLine",
     "Patch",
     "Put",
     "Pwd",
@@ -81,6 +99,8 @@ __all__ = [
     "Stat",
     "Status",
     "Stored",
+    "SubmitBegin",
+    "SubmitCommit",
     "TokenIssued",
     "TokensRevoked",
     "Trailer",
@@ -117,6 +137,17 @@ _HOMES = {
         "Verify",
     ),
     "delta": ("BlockList", "Blocks", "Patch"),
+    "homework": (
+        "AssignmentLine",
+        "AssignmentList",
+        "Assignments",
+        "HandInBegun",
+        "HandedIn",
+        "OfferedFile",
+        "OfferedLine",
+        "SubmitBegin",
+        "SubmitCommit",
+    ),
     "listing": ("EntryLine", "Listing", "Ls", "Stat", "Status"),
     "names": ("Cd", "Df", "Made", "Mkdir", "Mv", "Pwd", "Removed", "Rm", "Room"),
     "operations": ("REQUESTS",),

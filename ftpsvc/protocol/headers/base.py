@@ -67,7 +67,11 @@ class Request(Header):
     payload_answer: ClassVar[bool] = False
     """Whether the response is followed by a payload at all, content or not, be it an empty one."""
     lines_answer: ClassVar[bool] = False
-    """Whether that payload is lines, one entry each."""
+    """Whether that payload is lines."""
+    line: ClassVar[type[Header] | None] = None
+    """What each of them is; None where there are no lines."""
+    content_line: ClassVar[type[Header] | None] = None
+    """What the request's own content is lines of; None where it is no lines."""
 
     op: str
 

@@ -52,6 +52,7 @@ class Ls(Request):
     base = True
     payload_answer = True
     lines_answer = True
+    line = EntryLine
 
     op: Literal["ls"] = "ls"
     path: str = "."

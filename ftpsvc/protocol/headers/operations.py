@@ -7,6 +7,7 @@ from ftpsvc.protocol.headers.accounts import Auth, IssueToken, RevokeToken, SetP
 from ftpsvc.protocol.headers.base import Request
 from ftpsvc.protocol.headers.content import Begin, Get, Put, Verify
 from ftpsvc.protocol.headers.delta import Blocks, Patch
+from ftpsvc.protocol.headers.homework import Assignments, SubmitBegin, SubmitCommit
 from ftpsvc.protocol.headers.listing import Ls, Stat
 from ftpsvc.protocol.headers.names import Cd, Df, Mkdir, Mv, Pwd, Rm
 from ftpsvc.protocol.headers.session import Quit
@@ -16,5 +17,6 @@ REQUESTS: dict[str, type[Request]] = {
     for cls in (
         *(Put, Get, Ls, Cd, Pwd, Stat, Mkdir, Rm, Mv, Df, Verify),
         *(Auth, Whoami, SetPassword, IssueToken, RevokeToken, Begin, Blocks, Patch, Quit),
+        *(Assignments, SubmitBegin, SubmitCommit),
     )
 }

@@ -1,0 +1,277 @@
+"""`/submissions` as one user sees it: the own versions, which nothing changes, and the way in of a hand-in under way.
+
+    /ID/0001/files/...        a version, with receipt.json and receipt.json.sig beside `files`
+    /ID/incoming/...          the files of the hand-in under way: only those of its list can be stored there
+
+Every path is led beneath the user's own name before the disk is asked for anything, so what others have, or whether
+they have anything, changes no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Final
+
+from ftpsvc.digests import Bytes
+from ftpsvc.exceptions import (
+    DigestMismatch,
+    FtpsvcError,
+    HandInRefused,
+    InvalidPath,
+    NotFound,
+    PermissionDenied,
+    StorageError,
+)
+from ftpsvc.homework.desk import INCOMING, Desk
+from ftpsvc.homework.submissions import FILES, VERSIONS
+from ftpsvc.paths import RemotePath
+from ftpsvc.receipts.tree import File
+from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
+
+_NOT_HERE: Final = "what was handed in stays as it is; `ftpsvc submit` hands in another version"
+_ALGORITHM: Final = "sha256"
+
+
+class OwnFolder(Storage):
+    """The hand-ins of one user. Thread-safe."""
+
+    def __init__(self, desk: Desk, storage: Storage, user: str) -> None:
+        """Shows what a user handed in.
+
+        Args:
+            desk: Knows what is under way.
+            storage: All of `ROOT/submissions`; whoever opened it closes it.
+            user: Whose.
+        """
+        self._desk = desk
+        self._storage = storage
+        self._user = user
+
+    # ------------------------------------------------------------ where things are
+
+    def _inner(self, path: RemotePath) -> RemotePath:
+        """Returns where a path that has an assignment leads on the disk."""
+        name, *rest = path.parts
+        own = (name, self._user)
+        if rest[:1] == [INCOMING]:
+            return RemotePath((*own, INCOMING, FILES, *rest[1:]))
+        return RemotePath((*own, VERSIONS, *rest))
+
+    @contextmanager
+    def _told(self, path: RemotePath) -> Iterator[None]:
+        """Has errors name the path that was asked for, and not where that is."""
+        try:
+            yield
+        except (StorageError, PermissionDenied) as error:
+            if error.path:
+                error.path = str(path)
+            raise
+        except InvalidPath as error:
+            if error.name.startswith("/"):
+                error.name = str(path)
+            raise
+
+    def _names(self) -> list[str]:
+        """Returns the assignments that the user handed in something for."""
+        submissions = self._desk.submissions
+        return [name for name in submissions.assignments() if submissions.numbers(name, self._user)]
+
+    # ------------------------------------------------------------ reading
+
+    def stat(self, path: RemotePath) -> Entry:
+        if path.is_root:
+            return Entry("", "dir", mode=0o555)
+        if len(path.parts) == 1 and path.name not in self._names():
+            raise NotFound(str(path))
+        with self._told(path):
+            return replace(self._storage.stat(self._inner(path)), name=path.name)
+
+    def list(
+        self,
+        path: RemotePath,
+        *,
+        after: tuple[str, ...] | None = None,
+        limit: int = 1000,
+        recursive: bool = False,
+    ) -> Page:
+        if not path.is_root:
+            if len(path.parts) == 1:
+                self.stat(path)
+            with self._told(path):
+                return self._storage.list(self._inner(path), after=after, limit=limit, recursive=recursive)
+        entries: list[Entry] = []
+        for name in self._names():
+            beneath: tuple[str, ...] | None = None
+            if after is not None and name < after[0]:
+                continue
+            if after is not None and name == after[0]:
+                if not recursive:
+                    continue
+                beneath = after[1:] or None
+            else:
+                entries.append(self.stat(RemotePath((name,))))
+            if len(entries) >= limit:
+                return Page(entries, (name,))
+            if recursive:
+                inner = RemotePath((name,))
+                page = self.list(inner, after=beneath, limit=limit - len(entries), recursive=True)
+                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
+                if page.cursor is not None:
+                    return Page(entries, (name, *page.cursor))
+        return Page(entries, None)
+
+    def read(self, path: RemotePath) -> Reader:
+        if len(path.parts) < 2:
+            self.stat(path)
+            raise PermissionDenied("is a directory", str(path))
+        with self._told(path):
+            return self._storage.read(self._inner(path))
+
+    def space(self) -> Space:
+        return Space(None, None, 0, self._storage.space().free)
+
+    # ------------------------------------------------------------ what comes in
+
+    def _due(self, path: RemotePath, size: int, algorithm: str) -> tuple[str, File]:
+        """Returns the assignment and the file of its hand-in under way that a path is."""
+        parts = path.parts
+        under = self._desk.under(parts[0], self._user) if _is_incoming(parts) else None
+        if under is None:
+            raise PermissionDenied(_NOT_HERE, str(path))
+        name = "/".join(parts[2:])
+        for file in under.files:
+            if file.path == name:
+                break
+        else:
+            raise PermissionDenied("it is not in the list of this hand-in", str(path))
+        if size != file.size or algorithm != _ALGORITHM:
+            raise HandInRefused(
+                f"{name} was listed with {file.size:,} bytes, and comes with a digest by {_ALGORITHM}"
+            )
+        return parts[0], file
+
+    def create(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        modified: int | None = None,
+        mode: int | None = None,
+        clobber: bool = True,
+        owner: str = "",
+    ) -> Upload:
+        name, file = self._due(path, size, algorithm)
+        with self._told(path):
+            upload = self._storage.create(
+                self._inner(path), size, algorithm=algorithm, modified=modified, mode=mode, clobber=clobber,
+                owner=self._user,
+            )  # fmt: skip
+        return _Arriving(upload, path, lambda: self._still(name, file, path))
+
+    def begin(
+        self,
+        path: RemotePath,
+        size: int,
+        *,
+        algorithm: str,
+        owner: str,
+        evict: Callable[[], None],
+        restart: bool = False,
+        clobber: bool = True,
+        look: Callable[[], None] | None = None,
+    ) -> Begun:
+        name, file = self._due(path, size, algorithm)
+        with self._told(path):
+            begun = self._storage.begin(
+                self._inner(path), size, algorithm=algorithm, owner=self._user, evict=evict, restart=restart,
+                clobber=clobber, look=look,
+            )  # fmt: skip
+        return _ArrivingBegun(begun, path, lambda: self._still(name, file, path))
+
+    @contextmanager
+    def _still(self, name: str, file: File, path: RemotePath) -> Iterator[str]:
+        """Keeps a hand-in as it is while a file of it becomes visible, and gives the digest that this must have."""
+        with self._desk.door(name, self._user), self._told(path):
+            under = self._desk.under(name, self._user)
+            if under is None or file not in under.files:
+                raise PermissionDenied("this hand-in is over, or has another list by now", str(path))
+            yield file.sha256
+
+    def expire(self, seconds: float) -> int:
+        """Does nothing: whoever opened the storage looks after it."""
+        return 0
+
+    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
+        raise PermissionDenied(_NOT_HERE, str(path))
+
+    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
+        raise PermissionDenied(_NOT_HERE, str(path))
+
+    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
+        raise PermissionDenied(_NOT_HERE, str(source))
+
+    def close(self) -> None:
+        """Does nothing: the storage is closed by whoever opened it."""
+
+
+def _is_incoming(parts: tuple[str, ...]) -> bool:
+    return len(parts) > 2 and parts[1] == INCOMING
+
+
+class _Arriving(Upload):
+    """A file of a hand-in: visible only if it is the one of the list."""
+
+    def __init__(
+        self, upload: Upload, path: RemotePath, still: Callable[[], AbstractContextManager[str]]
+    ) -> None:
+        self.path = path
+        self._upload = upload
+        self._still = still
+
+    @property
+    def written(self) -> int:  # type: ignore[override]  # read only, as everybody but the upload itself treats it
+        return self._upload.written
+
+    def write(self, data: Bytes) -> None:
+        self._upload.write(data)
+
+    def place(self, data: Bytes, offset: int) -> None:
+        self._upload.place(data, offset)
+
+    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
+        self._upload.take(count, source, scratch)
+
+    def commit(self, digest: str | None) -> Entry:
+        try:
+            with self._still() as expected:
+                if digest != expected:
+                    raise DigestMismatch(str(self.path), _ALGORITHM, expected, digest or "")
+                return self._upload.commit(digest)
+        except FtpsvcError:
+            self._upload.abort()
+            raise
+
+    def abort(self) -> None:
+        self._upload.abort()
+
+
+class _ArrivingBegun(_Arriving, Begun):
+    """The same of one that can be resumed."""
+
+    def __init__(
+        self, begun: Begun, path: RemotePath, still: Callable[[], AbstractContextManager[str]]
+    ) -> None:
+        super().__init__(begun, path, still)
+        self._begun = begun
+
+    def digest(self) -> str:
+        return self._begun.digest()
+
+    def describe(self, *, modified: int | None, mode: int | None, clobber: bool) -> None:
+        self._begun.describe(modified=modified, mode=mode, clobber=clobber)
+
+    def suspend(self, size: int | None = None) -> None:
+        self._begun.suspend(size)

@@ -1,0 +1,242 @@
+"""Handing in over the wire, with a real server and the real client; and nobody sees what is not theirs."""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ftpsvc.exceptions import (
+    BadReceipt,
+    Changed,
+    FtpsvcError,
+    HandInRefused,
+    NotFound,
+    PermissionDenied,
+    RemoteError,
+)
+from ftpsvc.homework import journal
+from ftpsvc.receipts.chain import Audit
+from ftpsvc.receipts.receipt import Receipt, Refusal
+from ftpsvc_client import Client, Offer, papers
+from tests.helpers.examples import load
+from tests.helpers.handins import Course, course
+from tests.helpers.raw_peer import RawPeer, frame
+from tests.helpers.users import log_in
+from tests.integration.test_protocol_examples import compare
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Course]:
+    with course(tmp_path / "root", "alice", "bob") as running:
+        yield running
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "sums.py").write_bytes(b"print(5)\n")
+    (tmp_path / "work" / "notes.txt").write_bytes(b"mine\n")
+    return tmp_path / "work"
+
+
+def test_a_hand_in_is_a_version_with_a_receipt_that_is_kept(here: Course, work: Path) -> None:
+    offers: list[Offer] = []
+    (work / "__pycache__").mkdir()
+    (work / "__pycache__" / "x.pyc").write_bytes(b"x")
+    with here.client("alice") as alice:
+        done = alice.submit("sums", [work], offered=offers.append)
+        assert (done.number, done.path, done.dropped, done.files) == (
+            1,
+            "/submissions/sums/0001",
+            ("notes.txt",),
+            1,
+        )
+        assert (offers[0].wanted, offers[0].size, offers[0].late) == (("sums.py",), 9, False)
+        names = [entry.path for entry in alice.list("/submissions", recursive=True) if entry.kind == "file"]
+        assert names == [
+            f"sums/0001/{name}" for name in ("files/sums.py", "receipt.json", "receipt.json.sig")
+        ]
+        assert papers.check(done.kept, str(work)).differences == []
+        (work / "sums.py").write_bytes(b"print(6)\n")
+        assert papers.check(done.kept, str(work)).differences == ["sums.py has another content"]
+        second = alice.submit("sums", [work / "sums.py"], receipts=work / "r")
+        assert (second.number, second.late_seconds) == (2, 0)
+        found = alice.assignments()
+        assert [(one.id, one.versions, one.counts, one.max_points) for one in found.assignments] == [
+            ("sums", 2, 2, 10)
+        ]
+    audit = Audit([journal.public_key(here.root)])
+    assert [fault for link in journal.read(here.root) for fault in audit.take(link)] == []
+    version = here.submissions.version("sums", "alice", 2)
+    assert (version.files / "sums.py").read_bytes() == b"print(6)\n"
+
+
+def test_a_refusal_leaves_a_note_and_no_version(here: Course, work: Path) -> None:
+    (work / "sums.py").unlink()
+    (work / "README").write_bytes(b"x" * (10 << 20) + b"y")
+    with here.client("alice") as alice:
+        with pytest.raises(HandInRefused, match=r"sums\.py is missing; it has 10\.0 MiB"):
+            alice.submit("sums", [work])
+        assert list(alice.list("/submissions")) == []
+        with pytest.raises(NotFound):
+            alice.submit("other", [work])
+    (note,) = (work / ".ftpsvc" / "receipts").glob("sums-refused-*.json")
+    paper, signature = papers.read(str(note))
+    assert Refusal.verified(paper, signature)[0].user == "alice"
+    with pytest.raises(BadReceipt):
+        papers.check(str(note))
+
+
+def test_c15_c24_c39_nobody_sees_or_changes_what_is_handed_in(here: Course, work: Path) -> None:
+    with here.client("alice") as alice:
+        alice.submit("sums", [work])
+        mine = "/submissions/sums/0001/files/sums.py"
+
+        def attempts(client: Client) -> list[tuple[str, str]]:
+            told = []
+            for act in (
+                lambda: client.put(b"x", mine),
+                lambda: client.put(b"x", "/submissions/sums/0001/files/new.py"),
+                lambda: client.put(b"x", "/submissions/sums/incoming/sums.py"),
+                lambda: client.put(b"x" * (5 << 20), "/submissions/sums/0001/files/large"),
+                lambda: client.mkdir("/submissions/sums/0001/d"),
+                lambda: client.remove("/submissions/sums", recursive=True),
+                lambda: client.remove(mine),
+                lambda: client.rename(mine, "/mine.py"),
+                lambda: client.rename("/submissions/sums/0001", "/submissions/sums/0002"),
+            ):
+                with pytest.raises(FtpsvcError) as caught:
+                    act()
+                told.append((type(caught.value).__name__, str(caught.value)))
+            return told
+
+        for kind, text in attempts(alice):
+            assert kind == "PermissionDenied", text
+        with here.client("bob") as bob:
+            # What bob is told of alice's version is what he is told of one that nobody has.
+            for path in (
+                "",
+                "/0001",
+                "/0001/files/sums.py",
+                "/incoming",
+                "/../sums/0001",
+                "/alice",
+                "/incoming.json",
+            ):
+                answers = []
+                for name in ("sums", "none"):
+                    for ask in (
+                        bob.stat,
+                        bob.is_directory,
+                        lambda p: bob.get(p, io.BytesIO()),
+                        bob.verify,
+                    ):
+                        try:
+                            answers.append(repr(ask(f"/submissions/{name}{path}")))
+                        except FtpsvcError as error:
+                            answers.append(f"{type(error).__name__} {error}".replace("none", "sums"))
+                half = len(answers) // 2
+                assert answers[:half] == answers[half:], path
+            assert list(bob.list("/submissions", recursive=True)) == []
+            assert [one.versions for one in bob.assignments().assignments] == [0]
+            assert {kind for kind, _ in attempts(bob)} <= {"PermissionDenied", "NotFound"}
+    assert (here.submissions.version("sums", "alice", 1).files / "sums.py").read_bytes() == b"print(5)\n"
+
+
+def test_c46_a_file_that_changes_after_it_was_offered_is_not_handed_in(here: Course, work: Path) -> None:
+    def edit(offer: Offer) -> None:
+        (work / "sums.py").write_bytes(b"print(9)\n")
+
+    with here.client("alice") as alice:
+        with pytest.raises(Changed):
+            alice.submit("sums", [work], offered=edit)
+        assert alice.submit("sums", [work]).number == 1
+
+
+def test_an_interrupted_hand_in_goes_on_where_it_was(here: Course, work: Path) -> None:
+    (work / "README").write_bytes(os.urandom(1000))
+    offers: list[Offer] = []
+
+    class Stop(Exception):
+        pass
+
+    class Watcher:
+        def __init__(self) -> None:
+            self.done = 0
+
+        def expect(self, files: int, size: int) -> None: ...
+        def begin(self, name: str, size: int) -> None:
+            if self.done:
+                raise Stop
+
+        def advance(self, count: int) -> None: ...
+        def phase(self, name: str, size: int) -> None: ...
+        def verifying(self) -> None: ...
+        def end(self, *, done: bool) -> None:
+            self.done += 1
+
+    with here.client("alice") as alice, pytest.raises(Stop):
+        alice.submit("sums", [work], progress=Watcher())
+    with here.client("alice") as alice:
+        assert list(alice.list("/submissions")) == []
+        done = alice.submit("sums", [work], offered=offers.append)
+    assert (offers[0].held, offers[0].wanted, done.number) == (("README",), ("sums.py",), 1)
+    receipt = Receipt.decode(done.receipt)
+    assert receipt.begun < receipt.received
+
+
+def test_only_the_files_of_the_list_can_be_stored_and_only_as_they_were_listed(
+    here: Course, work: Path
+) -> None:
+    with here.client("alice") as alice:
+
+        def try_others(offer: Offer) -> None:
+            where = "/submissions/sums/incoming"
+            for name, content in (("other.py", b"print(5)\n"), ("lib/sums.py", b""), ("", b"")):
+                with pytest.raises(FtpsvcError):
+                    alice.put(content, f"{where}/{name}x")
+            with pytest.raises(HandInRefused):
+                alice.put(b"longer than listed", f"{where}/sums.py")
+            with pytest.raises((HandInRefused, RemoteError)):
+                alice.put(b"print(6)\n", f"{where}/sums.py")  # by blake3
+
+        assert alice.submit("sums", [work], offered=try_others).number == 1
+        with pytest.raises(PermissionDenied):
+            alice.put(b"print(5)\n", "/submissions/sums/incoming/sums.py")
+
+
+def test_a_key_that_is_not_the_known_one_is_told(here: Course, work: Path, tmp_path: Path) -> None:
+    from tests.helpers import receipts
+
+    folder = work / ".ftpsvc" / "receipts"
+    folder.mkdir(parents=True)
+    other = receipts.new_signer(tmp_path)
+    (folder / "allowed_signers").write_text(other.public.allowed_signers([Receipt.NAMESPACE]) + "\n")
+    with here.client("alice") as alice, pytest.raises(BadReceipt, match="which is not in"):
+        alice.submit("sums", [work])
+    shutil.rmtree(folder)
+
+
+def test_the_example_of_the_page_is_what_a_server_says(here: Course) -> None:
+    (example,) = (each for each in load() if each.name == "hand-in")
+    host, port = here.url.rpartition("//")[2].rsplit(":", 1)
+    begun = None
+    with RawPeer((host, int(port))) as peer:
+        log_in(peer, here.tokens["alice"])
+        for message in example.messages[1:]:
+            if message.sender == "C":
+                header = message.header | ({"begun": begun} if "begun" in message.header else {})
+                peer.send(frame(header, message.payload))
+                continue
+            found = peer.read()
+            payload = peer.payload(found.get("size", 0))
+            begun = found.get("begun", begun)
+            clocks = {key: found[key] for key in ("begun", "time", "received") if key in message.header}
+            compare(message, found | {key: message.header[key] for key in clocks}, payload)
+            if found.get("code") == "hand-in-refused":
+                assert json.loads(found["note"])["user"] == "alice"
+        assert peer.at_end()
