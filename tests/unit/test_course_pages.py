@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.course import shown
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 COURSE = REPOSITORY / "docs" / "course"
 LESSONS = sorted(path for path in COURSE.iterdir() if re.match(r"\d\d-", path.name))
@@ -43,6 +45,15 @@ def _programs_of(page: Path) -> list[str]:
     return re.findall(r"\]\(([\w./-]+\.py)\)", _text(page))
 
 
+def _facts(page: Path) -> tuple[list[str], set[str], set[str]]:
+    """What no translation changes: where its links lead, what it sets as code, and its numbers."""
+    prose = BLOCK.sub("", _text(page))
+    links = sorted(re.findall(r"\]\(([^)\s]+)\)", prose.replace("README.zh-CN.md", "README.md")))
+    code = set(re.findall(r"`([^`\n]+)`", prose))
+    numbers = re.findall(r"(?<![\w.])\d[\d.]*", re.sub(r"\]\([^)]*\)|`[^`]*`", "", prose))
+    return links, code, {number.rstrip(".") for number in numbers}
+
+
 def _name(path: Path) -> str:
     return path.relative_to(COURSE).as_posix()
 
@@ -64,6 +75,7 @@ def test_a_page_and_its_translation_say_the_same(folder: Path) -> None:
     items = [re.findall(r"^(?:\*|\d\.) ", _text(page), re.MULTILINE) for page in (english, chinese)]
     assert items[0] == items[1]
     assert re.search("[\u4e00-\u9fff]{4}", _text(chinese))
+    assert _facts(english) == _facts(chinese)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -106,6 +118,14 @@ def test_every_program_is_run_by_a_test_and_listed_on_the_way_in() -> None:
             importer in path.read_text(encoding="utf-8") for path in (COURSE / name).parent.glob("*.py")
         )
     assert set(_programs_of(COURSE / "README.md")) - {f"../../{path}" for path in _tests()} == programs
+
+
+def test_every_wrong_saying_has_an_experiment_whose_output_is_on_its_page() -> None:
+    table = _text(COURSE / "README.md").partition("## Sayings")[2].partition("\n## ")[0]
+    experiments = re.findall(r"\]\(([\w-]+)/(\w+\.py)\)", table)
+    assert len(experiments) == 7
+    for lesson, program in experiments:
+        assert len(shown(lesson, program)) > 1
 
 
 def _tests() -> list[str]:
