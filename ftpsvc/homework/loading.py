@@ -48,6 +48,15 @@ def load_assignment(folder: Path) -> Assignment:
     read = tomltext.read(folder / FILE)
     if isinstance(read, Fault):
         raise AssignmentFaults(f"the assignment in {folder}", [read])
+    return loaded(read, folder)
+
+
+def loaded(read: tomltext.Document, folder: Path) -> Assignment:
+    """Returns the assignment that a document says, whose files are in a folder.
+
+    Raises:
+        AssignmentFaults: Something is wrong; it has everything that is.
+    """
     values = dict(read.values)
     faults = [*_times(read, values), *_tests(read, values, folder), *_files(read, values)]
     values.setdefault("close", values.get("due"))

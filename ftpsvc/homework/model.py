@@ -39,6 +39,8 @@ TESTS: Final = "tests"
 ID: Final = r"[a-z0-9][a-z0-9._-]{0,39}"
 """What an assignment may be called: a folder's name on every system."""
 
+LAST_YEAR: Final = 9000
+
 Visibility: TypeAlias = Literal["visible", "after_due_date", "after_published", "hidden"]
 """When a student sees a test's result, in Gradescope's words."""
 
@@ -54,6 +56,8 @@ class Section(BaseModel):
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must carry an offset from UTC, as 2026-11-24T23:59:00+01:00")
+    if not 1970 <= value.year <= LAST_YEAR:  # with room for every zone and span around it
+        raise ValueError(f"must be in a year from 1970 to {LAST_YEAR}")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 
 from ftpsvc.exceptions import ConfigError
+from ftpsvc.homework.model import LAST_YEAR
 
 
 def parse(text: str, zone: tzinfo | None) -> datetime:
@@ -17,7 +18,7 @@ def parse(text: str, zone: tzinfo | None) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
         found = None
-    if found is None or len(text.strip()) <= len("2026-11-26"):
+    if found is None or len(text.strip()) <= len("2026-11-26") or not 1970 <= found.year <= LAST_YEAR:
         raise ConfigError(f"{text!r} is no date with a time", hint='write "2026-11-26 23:59"')
     if found.tzinfo is not None:
         return found

@@ -127,7 +127,8 @@ def test_more_time_is_given_and_everything_closed(run: Run, root: Path, tmp_path
     assert "there is no user 'eve'" in run("extend", "sums", "eve", "--by", "3d", code=2).stderr
     for wrong in (
         ["ann"], ["--by", "3d"], ["ann", "--all", "--by", "3d"], ["ann", "--by", "3d", "--due", "2099-11-30 12:00"],
-        ["ann", "--by", "soon"], ["ann", "--due", "2099-11-30"], ["ann", "--due", "tomorrow"],
+        ["ann", "--by", "soon"], ["ann", "--by", "999999w"], ["ann", "--by", "400000w"],
+        ["ann", "--due", "2099-11-30"], ["ann", "--due", "tomorrow"],
         ["ann", "--due", "2019-01-01 12:00"], ["ann", "--due", "2099-12-02 12:00", "--close", "2099-12-01 12:00"],
     ):  # fmt: skip
         run("extend", "sums", *wrong, code=2)

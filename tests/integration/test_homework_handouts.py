@@ -14,6 +14,7 @@ from ftpsvc.exceptions import NotFound, PermissionDenied
 from ftpsvc.homework.extension import Homework
 from ftpsvc_client import Client, connect
 from tests.helpers import assignments
+from tests.helpers.daemon import server
 from tests.helpers.embedded import embedded
 from tests.helpers.users import add_user
 
@@ -36,9 +37,9 @@ def test_hand_outs_of_assignments_appear_beside_the_teachers_own(tmp_path: Path)
     (folder / "sums" / "handout" / "data").mkdir()
     (folder / "sums" / "handout" / "data" / "numbers.txt").write_text("1 2 3\n")
     with (
-        embedded(root, guest="none", extensions=[Homework()]) as daemon,
-        connect(str(daemon.addresses[0]), credentials=ann) as student,
-        connect(str(daemon.addresses[0]), credentials=zhang) as teacher,
+        server(root, guest="none", module="ftpsvc.commands.server") as daemon,
+        connect(daemon.url, credentials=ann) as student,
+        connect(daemon.url, credentials=zhang) as teacher,
     ):
         teacher.put(io.BytesIO(b"week 1"), "/handouts/slides")
         teacher.mkdir("/handouts/videos")

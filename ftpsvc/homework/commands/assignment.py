@@ -284,6 +284,8 @@ def extend(
                 until = catalog.dates(one, user).due + span(by)
             except ValueError as error:
                 raise click.UsageError(f"--by {by!r} {error}") from None
+            except OverflowError:
+                raise click.UsageError(f"--by {by!r} is too long") from None
         entries.append(
             _entry(one, user, until, times.parse(close, zone) if close is not None else None, reason, now)
         )
@@ -313,6 +315,8 @@ def _entry(
     """Returns an entry, its times to the second: that is how the file has them."""
     due, close = (moment and moment.replace(microsecond=0) for moment in (due, close))
     for moment, what in ((due, "due"), (close, "close")):
+        if moment is not None and moment.year > model.LAST_YEAR:
+            raise ConfigError(f"the new {what} is too far away")
         if moment is not None and moment <= one.open:
             raise ConfigError(
                 f"{one.id} opens at {times.shown(one.open, moment.tzinfo)}: the new {what} is not later"
