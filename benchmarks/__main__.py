@@ -6,7 +6,8 @@
 
 Parts: hashes (floors), large (one file both ways), small and library (trees both ways), clients (256 and 500 at once),
 resume (bytes after a cut), start (whole commands), memory (Linux only), progress (what bars cost), login (a log-in's
-processor time, a whole visit over TLS, memory of idle users; Linux only).
+processor time, a whole visit over TLS, memory of idle users; Linux only), grading (hand-ins with
+five tests each; where a sandbox works).
 """
 
 from __future__ import annotations
@@ -19,7 +20,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import clients, hashes, large, login, memory, plot, progress_cost, resume, start, trees
+from benchmarks import (
+    clients,
+    grading,
+    hashes,
+    large,
+    login,
+    memory,
+    plot,
+    progress_cost,
+    resume,
+    start,
+    trees,
+)
 
 _PARTS = {
     "hashes": hashes.run,
@@ -32,6 +45,7 @@ _PARTS = {
     "memory": memory.run,
     "progress": progress_cost.run,
     "login": login.run,
+    "grading": grading.run,
 }
 
 
