@@ -187,8 +187,9 @@ class TreeUpload:
         return True
 
     def _answered(self, job: _Job, event: ResponseReceived) -> None:
-        if event.error is not None and passes(event.error):
-            self._give_up(job, event.error)
+        if event.error is not None and self._may_pass(event.error):
+            self._unanswered.remove(job)
+            self._refused.append((job, event.error))
             return
         self._unanswered.remove(job)
         self._begun.pop(job.target, None)
@@ -210,13 +211,16 @@ class TreeUpload:
         Raises:
             FtpsvcError: The connection is lost for good.
         """
-        if job is not None and self._link.can_go_on:  # it never went out, or was given up in an orderly way
+        lost = isinstance(error, TransportError)
+        if (
+            job is not None and not lost and self._link.can_go_on
+        ):  # it never went out, or was given up in order
             self._give_up(job, error)
             return
         self._link.take_queued()
         self._link.close()
         reason: FtpsvcError | None = None
-        if isinstance(error, TransportError) or (error is not self._told and passes(error)):
+        if lost or (error is not self._told and passes(error)):
             reason = error
         elif error is not self._told:
             # The server answers in order, so a refusal that nobody has taken is about the oldest; without one it was
@@ -227,18 +231,26 @@ class TreeUpload:
             self._give_up(refused, error)
         again, self._unanswered = self._unanswered, deque()
         self._link = self._mend(reason)
-        if reason is not None:  # that was waiting enough
-            self._todo.extend(waiting for waiting, _ in self._refused)
-            self._refused = []
         for waiting in reversed(again):
             if self._clobber or waiting.what in ("make", "remove") or reason is None:
                 self._todo.appendleft(waiting)  # storing again what may have been stored is harmless
             else:
                 self.report.problems.append(Problem(waiting.path, error))
+        if reason is not None:  # that was waiting enough
+            jobs, self._refused = [waiting for waiting, _ in self._refused], []
+            # Directories come before what is to be in them, files behind those that nobody has refused.
+            self._todo.extendleft(reversed([waiting for waiting in jobs if waiting.what == "make"]))
+            self._todo.extend(waiting for waiting in jobs if waiting.what != "make")
 
     def _give_up(self, job: _Job, error: FtpsvcError) -> None:
         self._unanswered.remove(job)
-        if passes(error):
-            self._refused.append((job, error))  # taken up again when all others are through
+        if self._may_pass(error):
+            self._refused.append((job, error))
         else:
             self.report.problems.append(Problem(job.path, error))
+
+    def _may_pass(self, error: FtpsvcError) -> bool:
+        """Returns whether what was refused is taken up again when all others are through."""
+        if isinstance(error, NotFound):  # for want of a directory that was refused itself
+            return any(job.what == "make" for job, _ in self._refused)
+        return passes(error)

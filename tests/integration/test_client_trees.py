@@ -213,3 +213,72 @@ def test_what_stays_busy_in_a_tree_is_reported_and_the_rest_is_there(tmp_path: P
         report = moved(client, op, tmp_path)
         assert [type(problem.error) for problem in report.problems] == [Busy]
         assert report.files == 2
+
+
+@pytest.mark.parametrize("how", ["cut", "busy", "busy and cut"])
+def test_a_directory_comes_before_what_is_in_it_also_when_it_is_tried_again(tmp_path: Path, how: str) -> None:
+    for name in ("t/a", "t/x/b", "t/x/c", "t/y/d"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    made: set[str] = set()
+    to_cut, to_refuse = ["/t/a"] if how == "cut" else [], [] if how == "cut" else ["/t/x"]
+
+    def misbehave(raw: RawServer, request: Header, conn: socket.socket) -> bool:
+        path = str(request.get("path", ""))
+        path = path if path.startswith("/") else f"/{path}"
+        if path in to_cut:
+            to_cut.remove(path)
+            raise ConnectionError("cut")
+        if request["op"] == "mkdir":
+            if path in to_refuse:
+                to_refuse.remove(path)
+                raw.error(conn, "busy", path=path, retry=True, fatal=how == "busy and cut")
+                if how == "busy and cut":
+                    raise ConnectionError("stopping")
+                return True
+            made.add(path)
+            raw.send(conn, {"status": "ok", "path": path, "created": True})
+            return True
+        if request["op"] != "put" or path.rpartition("/")[0] in made:
+            return False
+        raw.exactly(conn, int(str(request["size"])))
+        raw.receive(conn)
+        raw.error(conn, "not-found", path=path)
+        return True
+
+    with (
+        raw_server({}, misbehave, features=["mkdir"]) as (url, raw),
+        connect(url, retries=2) as client,
+    ):
+        report = client.put_tree(tmp_path / "t", "/t")
+        assert ([*report.problems], report.files, report.directories) == ([], 4, 3)
+        assert sorted(raw.files) == ["/t/a", "/t/x/b", "/t/x/c", "/t/y/d"]
+
+
+def test_a_connection_that_ends_while_requests_are_sent_costs_no_directory(tmp_path: Path) -> None:
+    """The end is met while a request for a directory is sent: that one must still come before what is in it."""
+    names = [f"{number:04}" + "x" * 200 for number in range(600)]
+    for name in names:
+        (tmp_path / "t" / name).mkdir(parents=True)
+    asked: list[str] = []
+
+    def ends_early(raw: RawServer, request: Header, conn: socket.socket) -> bool:
+        if request["op"] != "mkdir":
+            return False
+        if raw.connections == 1:
+            conn.shutdown(socket.SHUT_WR)
+            while conn.recv(65536):
+                pass
+            raise ConnectionError("ended")
+        asked.append(str(request["path"]).rpartition("/")[2])
+        raw.send(conn, {"status": "ok", "path": request["path"], "created": True})
+        return True
+
+    limits = {"window": 1000, "window_bytes": 1 << 20}
+    with (
+        raw_server({}, ends_early, features=["mkdir"], limits=limits) as (url, _),
+        connect(url, retries=2) as client,
+    ):
+        report = client.put_tree(tmp_path / "t", "/t")
+    assert ([*report.problems], report.directories) == ([], 601)
+    assert asked == ["t", *names]
