@@ -21,7 +21,7 @@ try:
                 answer = robot.readline()
             except (
                 ConnectionError
-            ):  # lesson 02: what is said after the robot has hung up may be answered by a reset
+            ):  # lesson 02: what is said to a robot that has hung up is answered by a reset
                 break
             if not answer:
                 break

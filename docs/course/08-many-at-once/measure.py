@@ -46,9 +46,8 @@ def calls_per_second(port, clients, calls):
     with selectors.DefaultSelector() as selector:
         for _ in range(clients):
             sock = socket.create_connection(("127.0.0.1", port), 60)
-            selector.register(
-                sock, selectors.EVENT_READ, [each, 0]
-            )  # answers that are due, bytes of this one
+            due = [each, 0]  # answers, and bytes of the one that is on its way
+            selector.register(sock, selectors.EVENT_READ, due)
         started = time.perf_counter()
         for key in list(selector.get_map().values()):
             key.fileobj.sendall(LINE)

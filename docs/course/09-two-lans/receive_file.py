@@ -18,9 +18,8 @@ try:
     digest, size = hashlib.sha256(), 0
     with conn, open(FILE, "wb") as file:
         conn.settimeout(60)
-        while piece := conn.recv(
-            1 << 18
-        ):  # the end of the stream is the end of the file; lesson 06 does better
+        # The end of the stream is the end of the file; lesson 06 does better.
+        while piece := conn.recv(1 << 18):
             file.write(piece)
             digest.update(piece)
             size += len(piece)
