@@ -87,12 +87,17 @@ class Catalog:
         return self._fresh(self._assignments, name, folder / model.FILE, lambda: _load(folder))
 
     def all(self) -> tuple[list[Assignment], list[AssignmentFaults]]:
-        """Returns the assignments that can be used, by due time, and what is wrong with the others."""
+        """Returns the assignments that can be used, by due time, and what is wrong with the others.
+
+        One whose extensions cannot be read is among the others: nobody knows until when it is accepted from whom.
+        """
         good: list[Assignment] = []
         faulty: list[AssignmentFaults] = []
         for name in self.ids():
             try:
-                good.append(self.get(name))
+                one = self.get(name)
+                self.extensions(one)
+                good.append(one)
             except AssignmentFaults as error:
                 faulty.append(error)
             except NoSuchAssignment:  # gone meanwhile

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ftpsvc.accounts.model import Role
+from ftpsvc.homework import placing
 from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.desk import Desk
 from ftpsvc.homework.handouts import Folders, Handouts
@@ -44,8 +45,9 @@ class Homework:
         """Opens what was handed in; assignments are read when they are asked for.
 
         Raises:
-            ConfigError: The submissions or the journal of receipts cannot be opened.
+            ConfigError: The assignments, the submissions or the journal of receipts cannot be opened.
         """
+        placing.heal(grounds.root)
         catalog = Catalog(grounds.root)
         folder = grounds.root / SUBMISSIONS
         folder.mkdir(mode=0o700, exist_ok=True)

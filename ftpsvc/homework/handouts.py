@@ -120,19 +120,17 @@ class Handouts(Storage):
 
     def _shown(self) -> dict[str, Path]:
         """Returns the hand-out folders of the assignments that are shown, by id."""
-        now = self._clock()
-        return {
-            one.id: one.handout
-            for one in self._catalog.all()[0]
-            if (self._early or one.open <= now) and one.handout.is_dir()
-        }
+        folders = ((name, self._folder(name)) for name in self._catalog.ids())
+        return {name: folder for name, folder in folders if folder is not None}
 
     def _assignment(self, path: RemotePath) -> Path | None:
         """Returns the hand-out folder that a path leads into, or None where it is one of the common ones."""
-        if path.is_root:
-            return None
+        return None if path.is_root else self._folder(path.parts[0])
+
+    def _folder(self, name: str) -> Path | None:
+        """Returns the hand-out folder of an assignment, or None where nothing is shown of it."""
         try:
-            one = self._catalog.get(path.parts[0])
+            one = self._catalog.get(name)
         except ConfigError:  # none, or one that cannot be used: nobody but the operator is told which
             return None
         if (self._early or one.open <= self._clock()) and one.handout.is_dir():

@@ -19,6 +19,7 @@ from ftpsvc.homework.extensions import Extension
 from ftpsvc.homework.model import Assignment
 
 _STAGED: Final = ".staged-"
+_READY: Final = "ready"
 
 
 def place(root: Path, folder: Path, *, replace: bool = False) -> tuple[Assignment, Path | None]:
@@ -42,6 +43,7 @@ def place(root: Path, folder: Path, *, replace: bool = False) -> tuple[Assignmen
     try:
         top.mkdir(mode=0o700, exist_ok=True)
         with locked(top):
+            _heal(top)
             if target.exists() and target.resolve() == folder.resolve():
                 raise ConfigError(f"{folder} is where {assignment.id} is kept already")
             if target.exists() and not replace:
@@ -51,36 +53,67 @@ def place(root: Path, folder: Path, *, replace: bool = False) -> tuple[Assignmen
                 )
             staged = Path(tempfile.mkdtemp(prefix=_STAGED, dir=top))
             try:
-                aside = _swap(root, folder, staged / assignment.id, target)
+                aside = _swap(root, folder, staged, target)
             finally:
-                shutil.rmtree(staged, ignore_errors=True)
+                _heal(top)
     except (OSError, shutil.Error) as error:
         raise ConfigError(f"cannot copy {folder}: {_reason(error)}") from None
     return model.load(target), aside
 
 
-def _swap(root: Path, folder: Path, staged: Path, target: Path) -> Path | None:
-    shutil.copytree(folder, staged)
-    aside: Path | None = None
-    if target.exists():
-        kept = target / extensions.FILE
-        if kept.exists():
-            shutil.copy2(kept, staged / extensions.FILE)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        removed = root / ".ftpsvc" / "removed"
-        removed.mkdir(mode=0o700, parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f"assignment-{target.name}-{stamp}-", dir=removed)) / target.name
-    model.load(staged)  # what was copied, not what was read before: somebody may be at work on it
-    sync(staged)
-    if aside is not None:
-        target.rename(aside)
+def heal(root: Path) -> None:
+    """Finishes a replacement that was killed between its two steps, and drops what else such a command left.
+
+    Raises:
+        ConfigError: That cannot be done.
+    """
+    top = root / FOLDER
+    if not top.is_dir():
+        return
     try:
-        staged.rename(target)
-    except OSError:
-        if aside is not None:
-            aside.rename(target)
-        raise
-    _sync_folder(target.parent)
+        with locked(top):
+            _heal(top)
+    except OSError as error:
+        raise ConfigError(f"cannot look after {top}: {_reason(error)}") from None
+
+
+def _heal(top: Path) -> None:
+    for staged in top.glob(f"{_STAGED}*"):
+        # The one before it is moved aside last of all: then this one is whole, and nothing is in its place.
+        for ready in (staged / _READY).glob("*"):
+            if not (top / ready.name).exists():
+                ready.rename(top / ready.name)
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _swap(root: Path, folder: Path, staged: Path, target: Path) -> Path | None:
+    """Copies a folder to `staged`, which is in place of `target` then; returns where that one was moved to."""
+    copy = staged / target.name
+    shutil.copytree(folder, copy)
+    replaced = target.exists()
+    if replaced and (target / extensions.FILE).exists():
+        shutil.copy2(target / extensions.FILE, copy / extensions.FILE)
+    model.load(copy)  # what was copied, not what was read before: somebody may be at work on it
+    sync(copy)
+    if not replaced:
+        copy.rename(target)
+        _sync_folder(target.parent)
+        return None
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    removed = root / ".ftpsvc" / "removed"
+    removed.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"assignment-{target.name}-{stamp}-", dir=removed)) / target.name
+    # There is no step that exchanges two folders: whoever finds the place empty and this one ready finishes it.
+    ready = staged / _READY / target.name
+    ready.parent.mkdir()
+    copy.rename(ready)
+    _sync_folder(ready.parent)
+    _sync_folder(staged)
+    _sync_folder(staged.parent)
+    target.rename(aside)
+    ready.rename(target)
+    for changed in (aside.parent, target.parent):
+        _sync_folder(changed)
     return aside
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,6 +101,25 @@ def test_a_copy_that_fails_leaves_nothing(run: Run, root: Path, tmp_path: Path) 
     run("add", str(mine))
     inside = str(root / "assignments" / "sums")
     assert "is kept already" in run("add", inside, "--replace", code=2).stderr
+
+
+def test_a_replacement_that_is_killed_at_any_moment_leaves_one_of_the_two_whole(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
+    run("add", str(assignments.write(tmp_path / "old", "sums")))
+    run("extend", "sums", "--all", "--by", "1d")
+    new = assignments.write(tmp_path / "new", "sums", assignments.SUM.replace('"Sums"', '"New"'))
+    command = [sys.executable, "-m", "tests.helpers.dying_placer", str(root), str(new)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.splitlines() == [
+        "Sums, then Sums",
+        "Sums, then Sums",
+        "nothing, then New",
+        "whole New",
+    ]
+    assert [one.name for one in (root / "assignments").iterdir()] == ["sums"]
+    catalog = Catalog(root)
+    assert len(catalog.extensions(catalog.get("sums"))) == 1
 
 
 def test_more_time_is_given_and_everything_closed(run: Run, root: Path, tmp_path: Path) -> None:

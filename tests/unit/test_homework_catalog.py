@@ -111,6 +111,9 @@ def test_faults_of_extensions_have_their_lines(catalog: Catalog) -> None:
         "7: there is no key 'why' here",
         "8: close must not be earlier than due",
     ]
+    good, faulty = catalog.all()
+    assert [one.id for one in good] == ["early"]
+    assert len(faulty) == 1
 
 
 def test_the_course(catalog: Catalog) -> None:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,8 @@ def add(place: Place, /, folder: Path, replace: bool) -> None:
 
     model.load(folder)  # before anything is made
     if not place.root.exists():
-        volumes.lay_out(place.root)
         say(f"made the root {place.root}")
+    volumes.lay_out(place.root)
     added, aside = placing.place(place.root, folder, replace=replace)
     _note(place, "assignment add", f"id={added.id} sha256={added.sha256} replaced={aside is not None}")
     say(f"{'replaced' if aside is not None else 'added'} {added.id}: {_summary(added)}")
@@ -139,9 +139,10 @@ def _try_out(assignments: list[Assignment], bwrap: str | None) -> bool:
     from ftpsvc.homework.trial import try_out
 
     faulty = False
+    sandbox = cache(partial(choose, program=bwrap))
     try:
         for one in assignments:
-            report = try_out(one, choose(one.grading.sandbox, program=bwrap))
+            report = try_out(one, sandbox(one.grading.sandbox))
             for line in report.said:
                 click.echo(f"{one.id}: {line}")
             for line in report.faults:
