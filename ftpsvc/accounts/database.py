@@ -24,6 +24,9 @@ FILE: Final = "ftpsvc.db"
 BUSY_SECONDS: Final = 10
 """How long a writer waits for another one. SQLite has one at a time, for milliseconds each."""
 
+_ROOM: Final = 256 << 10
+"""What SQLite needs of a disk to open a database, and some more."""
+
 _WRITES: Final = "ftpsvc_writes"
 _UNREACHABLE: Final = "the user database cannot be used at the moment"
 
@@ -58,7 +61,10 @@ class Database:
             self._migrate()
         except SQLAlchemyError as problem:
             self.close()
-            raise ConfigError(f"cannot open the database {self.url}: {_reason(problem)}") from problem
+            hint = "make some room: its disk is full" if _on_full_disk(place) else None
+            raise ConfigError(
+                f"cannot open the database {self.url}: {_reason(problem)}", hint=hint
+            ) from problem
         except BaseException:
             self.close()
             raise
@@ -167,6 +173,17 @@ def _engine(place: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _on_full_disk(place: URL) -> bool:
+    """Returns whether a database is a file on a disk without room. SQLite calls that an input or output error."""
+    if not place.database or not place.drivername.startswith("sqlite"):
+        return False
+    try:
+        about = os.statvfs(os.path.dirname(os.path.abspath(place.database)))
+    except OSError:
+        return False
+    return about.f_bavail * about.f_frsize < _ROOM
 
 
 def _prepare(root: Path) -> URL:
