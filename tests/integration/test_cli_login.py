@@ -29,6 +29,7 @@ from ftpsvc_client.logins import Logins
 from ftpsvc_client.trust import Pins
 from tests.helpers import certs
 from tests.helpers.cli import Cli, Done, until
+from tests.helpers.counts import full
 from tests.helpers.daemon import ServerProcess, server
 from tests.helpers.middle import middle
 from tests.helpers.terminal import Terminal
@@ -67,6 +68,11 @@ class Place:
             accounts.set_password(user, VERIFIER)
             return Person(name, accounts.issue_code(name))
 
+    def code(self, person: Person) -> str:
+        """A new code of a user, in place of the one before."""
+        with Accounts(self.root) as accounts:
+            return accounts.issue_code(person.name)
+
     def devices(self, name: str) -> list[str]:
         with Accounts(self.root) as accounts:
             return [token.label for token in accounts.secrets(accounts.user(name)).tokens]
@@ -98,7 +104,10 @@ def tokens(home: Path) -> list[Path]:
     return sorted((state(home) / "tokens").glob("*"))
 
 
-def log_in(cli: Cli, here: Place, person: Person, *more: str, secret: str = PASSWORD) -> Done:
+def log_in(cli: Cli, here: Place, person: Person, *more: str, secret: str | None = None) -> Done:
+    """Logs a device in; without a secret by a new code: that is 4,096 iterations, a password is 600,000."""
+    if secret is None:
+        secret = here.code(person)
     done = cli(
         "login", here.url, "--user", person.name, "--password-stdin", "--fingerprint", here.fingerprint, *more,
         stdin=secret.encode() + b"\n",
@@ -244,7 +253,7 @@ def test_a_guest_at_a_terminal_is_asked_about_an_unknown_server_once(
 def test_log_in_from_stdin_saves_a_token_for_its_owner_only(
     cli: Cli, here: Place, person: Person, own_environment: Path
 ) -> None:
-    done = log_in(cli, here, person, "--label", "laptop", "--profile", "lab")
+    done = log_in(cli, here, person, "--label", "laptop", "--profile", "lab", secret=PASSWORD)
     assert (
         done.err
         == f"ftpsvc: logged in as {person.name} (student) at {here.url}, saved as the default profile lab\n"
@@ -415,24 +424,25 @@ def test_a_plain_connection_gets_no_log_in_saved(cli: Cli) -> None:
 # ---------------------------------------------------------------- tokens
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b'{"token": 5}', b'{"token": "ABC"}', b"\xff" * 99]
-)
 def test_a_damaged_token_file_is_said_and_mended_by_a_log_in(
-    cli: Cli, here: Place, person: Person, own_environment: Path, content: bytes
+    cli: Cli, here: Place, person: Person, own_environment: Path
 ) -> None:
     log_in(cli, here, person)
     (path,) = tokens(own_environment)
-    path.write_bytes(content)
-    done = cli("ls")
-    assert done.code == 2
-    assert f"{path} is damaged" in done.err
-    assert f"hint: `ftpsvc login {here.url} --user {person.name}` writes it anew" in done.err
+    damaged = [b"", b"{", b"[]", b"{}", b'{"token": 5}', b'{"token": "ABC"}', b"\xff" * 99]
+    for content in damaged:
+        path.write_bytes(content)
+        done = cli("ls")
+        assert done.code == 2
+        assert f"{path} is damaged" in done.err
+        assert f"hint: `ftpsvc login {here.url} --user {person.name}` writes it anew" in done.err
     log_in(cli, here, person)
     assert user(cli) == person.name
-    path.write_bytes(content)
-    assert cli("logout").code == 0
-    assert tokens(own_environment) == []
+    for content in damaged if full() else damaged[1:2]:
+        path.write_bytes(content)
+        assert cli("logout").code == 0
+        assert tokens(own_environment) == []
+        log_in(cli, here, person)
 
 
 def test_a_revoked_token_says_how_to_get_another(
@@ -498,12 +508,13 @@ def test_two_users_of_one_server(cli: Cli, here: Place, own_environment: Path) -
     assert "f" not in cli.ok("-s", "127.0.0.1", "ls").lines
     assert cli("logout", "-u", first.name, here.url).code == 0
     assert user(cli) == second.name
+    code = here.code(first)
     done = cli(
         "login", here.url, "-u", first.name, "--password-stdin", "--profile", f"{second.name}@127.0.0.1",
-        stdin=first.code.encode(),
+        stdin=code.encode(),
     )  # fmt: skip
     assert (done.code, "is for another server or user" in done.err) == (2, True)
-    log_in(cli, here, first, secret=first.code)  # which was not used up by that
+    log_in(cli, here, first, secret=code)  # which was not used up by that
 
 
 def test_two_servers_with_a_profile_each(
