@@ -10,6 +10,7 @@ import click
 
 import ftpsvc
 from ftpsvc.exceptions import FtpsvcError
+from ftpsvc.homework.faults import HomeworkFaults
 from ftpsvc.server.exits import Exit, complain
 
 _COMMANDS: Final = {
@@ -54,6 +55,11 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(Exit.INTERRUPTED)
+    except HomeworkFaults as error:
+        for line in error.lines():
+            click.echo(line, err=True)
+        complain(error, "ftpsvc-grade")
+        sys.exit(Exit.CANNOT_START)
     except FtpsvcError as error:
         complain(error, "ftpsvc-grade")
         sys.exit(Exit.CANNOT_START)

@@ -188,12 +188,12 @@ class Queue:
         wanted = None if users is None else json.dumps(sorted(users))
         with self._change() as database:
             row = database.execute(
-                f"SELECT {_COLUMNS} FROM task AS one WHERE state = 'queued' AND not_before <= ?1 "  # noqa: S608
-                "AND (?2 IS NULL OR assignment = ?2) AND (?3 IS NULL OR user IN (SELECT value FROM json_each(?3))) "
+                f"SELECT {_COLUMNS} FROM task AS one WHERE state = 'queued' AND not_before <= ? "  # noqa: S608
+                "AND (? IS NULL OR assignment = ?) AND (? IS NULL OR user IN (SELECT value FROM json_each(?))) "
                 "AND NOT EXISTS (SELECT 1 FROM task AS other WHERE other.state = 'running' "
                 "AND other.assignment = one.assignment AND other.user = one.user) "
                 "ORDER BY crashes, rerun, id LIMIT 1",
-                (time.time(), assignment, wanted),
+                (time.time(), assignment, assignment, wanted, wanted),
             ).fetchone()
             if row is None:
                 return None

@@ -1,5 +1,6 @@
 """Graders that are killed with -9 at any moment, or told to stop: every hand-in has one newest result in the end."""
 
+import os
 import random
 import signal
 import subprocess
@@ -114,3 +115,44 @@ def test_serve_grades_what_comes_and_finishes_what_it_began(
     newest = course.results("hw1", "late").newest(1)
     assert newest is not None
     assert newest.ours.raw == 3.0
+
+
+SLEEPS = """
+[[test]]
+name = "sleeps"
+kind = "pytest"
+path = "tests/test_it.py"
+points = 1
+"""
+
+
+def running(course: Course) -> list[bytes]:
+    """The command lines of the tests that run for this course."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"ftpsvc.homework.grading.student" in line and os.fsencode(course.root) in line:
+            found.append(line)
+    return found
+
+
+def test_tests_that_sleep_end_with_the_grader(
+    course: Course, found_sandbox: tuple[Sandbox, str | None], tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    test = f"import pathlib, time\ndef test_it():\n    pathlib.Path({str(began)!r}).touch()\n    time.sleep(600)\n"
+    course.assignment("hw2", SLEEPS, files={"tests/test_it.py": test})
+    course.hand_in("hw2", "alice", {"main.py": ""})
+    process = grader(course, found_sandbox[1], "run", "hw2")
+    try:
+        while not began.exists():
+            threading.Event().wait(0.02)
+        assert len(running(course)) == 1
+    finally:
+        process.kill()
+        ended(process)
+    while running(course):
+        threading.Event().wait(0.02)

@@ -231,6 +231,23 @@ def test_pytest_tells_why(unit: Assignment, sandbox: Sandbox, tmp_path: Path) ->
     assert "in remember" in results["unit: test_state"].output
 
 
+def test_large_values_are_not_searched_for_differences(sandbox: Sandbox, tmp_path: Path) -> None:
+    tests = """
+def test_texts(student):
+    assert student.call("solution", "texts") == [str(n) for n in range(10000)]
+def test_digits(student):
+    assert student.call("solution", "digits") == "0 " * 200000
+"""
+    code = """
+def texts(): return [str(n * 7 % 10000) for n in range(10000)]
+def digits(): return chr(10).join(["01"] * 130000)
+"""
+    large = assignment(tmp_path / "hw1", BY_PYTEST, files={"tests/test_it.py": tests})
+    results = graded(large, tmp_path, {"solution.py": code}, sandbox)
+    assert verdicts(results) == {"unit: test_texts": "WA", "unit: test_digits": "WA"}
+    assert all(len(one.output) < 1000 for one in results.values())
+
+
 @pytest.mark.parametrize(
     ("tests", "said"),
     [
