@@ -10,6 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from ftpsvc.homework.engine import Engine, Local, Report
 from ftpsvc.homework.intake import Intake
 from ftpsvc.homework.queue import Queue, Task
@@ -186,6 +188,7 @@ def grade_all(course: Course, sandbox: Sandbox, name: str) -> list[tuple[Task, R
     return told
 
 
+@pytest.mark.timeout(600)
 def test_nobody_gets_a_point_by_force_and_nobody_is_held_up(sandbox: Sandbox, tmp_path: Path) -> None:
     mark = Mark()
     course = Course(tmp_path)
@@ -224,6 +227,7 @@ def test_the_look_round_finds_what_is_there_where_nothing_holds_it(tmp_path: Pat
     assert done.stdout.count("BROKE") > 3
 
 
+@pytest.mark.timeout(600)
 def test_what_is_greedy_gets_its_verdict_and_the_rest_is_graded(sandbox: Sandbox, tmp_path: Path) -> None:
     course = Course(tmp_path)
     course.assignment("hw1", LIMITED)

@@ -95,6 +95,7 @@ def test_a_grader_killed_at_any_moment_leaves_one_newest_result(
     assert there == done, f"seed {seed}"
 
 
+@pytest.mark.timeout(600)
 def test_serve_grades_what_comes_and_finishes_what_it_began(
     course: Course, found_sandbox: tuple[Sandbox, str | None]
 ) -> None:
@@ -139,6 +140,7 @@ def running(course: Course) -> list[bytes]:
     return found
 
 
+@pytest.mark.timeout(600)
 def test_tests_that_sleep_end_with_the_grader(
     course: Course, found_sandbox: tuple[Sandbox, str | None], tmp_path: Path
 ) -> None:
