@@ -90,7 +90,7 @@ def entry(extension: Extension) -> str:
     for name in ("due", "close", "given"):
         value: datetime | None = getattr(extension, name)
         if value is not None:
-            lines.append(f"{name} = {value.isoformat(timespec='seconds')}")
+            lines.append(f"{name} = {value.isoformat()}")
     if extension.reason:
         lines.append(f"reason = {_quoted(extension.reason)}")
     return "\n".join([*lines, ""])

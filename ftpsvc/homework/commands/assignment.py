@@ -313,8 +313,10 @@ def close(place: Place, /, name: str, at: str | None, reason: str) -> None:
 def _entry(
     one: Assignment, user: str, due: datetime | None, close: datetime | None, reason: str, now: datetime
 ) -> Extension:
-    """Returns an entry, its times to the second: that is how the file has them."""
-    due, close = (moment and moment.replace(microsecond=0) for moment in (due, close))
+    """Returns an entry.
+
+    A close keeps its fraction of a second: what was handed in just before it must not be late by a rounding.
+    """
     for moment, what in ((due, "due"), (close, "close")):
         if moment is not None and moment.year > model.LAST_YEAR:
             raise ConfigError(f"the new {what} is too far away")
