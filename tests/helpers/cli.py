@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-GUARD = 60.0
+GUARD = 180.0
 """Seconds after which something that must happen is taken to have failed."""
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-GUARD = 60.0
+GUARD = 180.0
 """Seconds after which something that must happen is taken to have failed."""
 
 _LISTENING = re.compile(r"^ftpsvc-server: listening on (\S+)$")

@@ -21,7 +21,7 @@ class Middle:
     Attributes:
         from_client: Headers that the client sent, deciphered.
         from_server: Headers that the real server sent, as the client got them.
-        connections: How many clients shook hands.
+        connections: How many clients connected: a client that was shown something was counted before.
         rewrite: Changes a header of the server on its way to the client.
     """
 
@@ -80,10 +80,10 @@ def middle(url: str, context: ssl.SSLContext | None = None) -> Iterator[Middle]:
                     sock, _ = listener.accept()
                 except OSError:
                     return
+                between.connections += 1
                 with sock, contextlib.suppress(OSError, EOFError):
                     sock.settimeout(60)
                     with between._context.wrap_socket(sock, server_side=True) as client:
-                        between.connections += 1
                         between.relay(client)
 
         thread = threading.Thread(target=accept)

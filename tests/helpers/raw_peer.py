@@ -33,7 +33,7 @@ class RawPeer:
             else socket.AF_INET
         )
         self.sock = socket.socket(family, socket.SOCK_STREAM)
-        self.sock.settimeout(90)
+        self.sock.settimeout(180)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.stream = self.sock.makefile("rb")

@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-GUARD = 60.0
+GUARD = 180.0
 """Seconds after which something that must happen is taken to have failed."""
 
 _TOKEN = re.compile(

@@ -58,6 +58,7 @@ def test_c07_sizes_round_two_and_four_gib(daemon: Daemon, public: Path, size: in
         file.write(b"the end"[-5:])
     os.utime(public / "large", ns=(LONG_AGO, LONG_AGO))
     with dial(daemon) as peer:
+        peer.sock.settimeout(600)  # four GiB to hash, on whatever machine
         # Once it is on record, the digest of the whole costs nothing, and the rest is sent by the kernel.
         digest = peer.ask("verify", path="large")["digest"]
         assert peer.ask("stat", path="large")["entry"]["file_size"] == size
