@@ -5,9 +5,9 @@
     python -m benchmarks --out docs/benchmarks.md    also into a file, and a picture beside it
 
 Parts: hashes (floors), large (one file both ways), small and library (trees both ways), clients (256 and 500 at once),
-resume (bytes after a cut), start (whole commands), memory (Linux only), progress (what bars cost), login (a log-in's
-processor time, a whole visit over TLS, memory of idle users; Linux only), grading (hand-ins with
-five tests each; where a sandbox works).
+resume (bytes after a cut), changed (1 % changed in place), start (whole commands), memory (Linux only), progress (what
+bars cost), login (a log-in's processor time, a whole visit over TLS, memory of idle users; Linux only), grading
+(hand-ins with five tests each; where a sandbox works).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from benchmarks import (
+    changed,
     clients,
     grading,
     hashes,
@@ -41,6 +42,7 @@ _PARTS = {
     "library": trees.run_library,
     "clients": clients.run,
     "resume": resume.run,
+    "changed": changed.run,
     "start": start.run,
     "memory": memory.run,
     "progress": progress_cost.run,

@@ -7,7 +7,6 @@ bounds beside the figures are what the project promises.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import socket
 import ssl
@@ -20,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import peers
-from benchmarks.measure import Footprint
+from benchmarks.measure import Footprint, processor_seconds
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Credentials, Kind, new_token, token_text
 from ftpsvc.scram import derive
@@ -90,13 +89,13 @@ class _Turns:
 
     def take(self, visit: Callable[[], object], *, counts: bool) -> None:
         """Makes a turn of visits, which counts or only warms up."""
-        server, client, seconds = _cpu(self._pid), time.process_time(), []
+        server, client, seconds = processor_seconds(self._pid), time.process_time(), []
         for _ in range(_VISITS):
             start = time.perf_counter()
             visit()
             seconds.append(time.perf_counter() - start)
         if counts:
-            self._server += _cpu(self._pid) - server
+            self._server += processor_seconds(self._pid) - server
             self._client += time.process_time() - client
             self._seconds += seconds
 
@@ -111,12 +110,6 @@ class _Turns:
     @property
     def median(self) -> float:
         return statistics.median(self._seconds) * 1000
-
-
-def _cpu(pid: int) -> float:
-    """Processor seconds that a process has used, also by threads that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _idle(pid: int, dial: Callable[[], AbstractContextManager[object]]) -> float:

@@ -75,8 +75,8 @@ def bare_tls_server(certificate: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def rsync_daemon(work: Path, share: Path) -> Iterator[str | None]:
-    """Serves `share` by rsync's own daemon; yields the URL of its module, or None where rsync is not installed."""
+def rsync_daemon(work: Path, share: Path) -> Iterator[Running | None]:
+    """Serves `share` by rsync's own daemon; yields the URL of its module and the process id, or None without rsync."""
     program = shutil.which("rsync")
     if program is None:
         yield None
@@ -99,7 +99,7 @@ def rsync_daemon(work: Path, share: Path) -> Iterator[str | None]:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
         _wait_for(port)
-        yield f"rsync://127.0.0.1:{port}/b"
+        yield Running(f"rsync://127.0.0.1:{port}/b", process.pid)
     finally:
         process.terminate()
         process.wait(_START_SECONDS)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks import peers
-from benchmarks.measure import interleaved, table, timed
+from benchmarks.measure import interleaved, processor_seconds, table, timed
 from ftpsvc_client import Client, connect
 
 _SMALL = 4096
@@ -53,8 +56,12 @@ def _run(title: str, source: Path, work: Path, options: argparse.Namespace) -> s
     program = shutil.which("ftpsvc", path=os.path.dirname(sys.executable)) or "ftpsvc"
     rounds = max(2, min(options.rounds, 3))
     fresh = _Fresh(work)
+    spent = _Spent()
     with (
-        peers.ftpsvc_server(work / "root-relaxed", shares["relaxed"], "--durability", "relaxed") as (url, _),
+        peers.ftpsvc_server(work / "root-relaxed", shares["relaxed"], "--durability", "relaxed") as (
+            url,
+            pid,
+        ),
         peers.ftpsvc_server(work / "root-durable", shares["durable"]) as (durable_url, _),
         peers.pyftpdlib_server(shares["ftp"]) as (port, _),
         peers.rsync_daemon(work, shares["rsync"]) as rsync,
@@ -66,7 +73,9 @@ def _run(title: str, source: Path, work: Path, options: argparse.Namespace) -> s
             "cp -r": lambda: _shell(["cp", "-r", str(source), str(fresh())]),
             "ftpsvc, API, relaxed": lambda: _put(client, source, shares["relaxed"]),
             "ftpsvc, API, durable": lambda: _put(durable, source, shares["durable"]),
-            "ftpsvc, command, relaxed": lambda: _command_put(program, url, source, shares["relaxed"]),
+            "ftpsvc, command, relaxed": spent.of(
+                "put, ftpsvc, relaxed", pid, lambda: _command_put(program, url, source, shares["relaxed"])
+            ),
             "pyftpdlib + ftplib, unverified": lambda: timed(
                 lambda: ftp.put_tree(source, fresh(shares["ftp"]).name)
             ),
@@ -76,8 +85,10 @@ def _run(title: str, source: Path, work: Path, options: argparse.Namespace) -> s
         gets: dict[str, Callable[[], float]] = {
             "cp -r": puts["cp -r"],
             "ftpsvc, API": lambda: timed(lambda: client.get_tree("/get", fresh())),
-            "ftpsvc, command": lambda: _shell(
-                [program, "-q", "--server", url, "get", "-r", "/get", "--to", str(fresh())]
+            "ftpsvc, command": spent.of(
+                "get, ftpsvc",
+                pid,
+                lambda: _shell([program, "-q", "--server", url, "get", "-r", "/get", "--to", str(fresh())]),
             ),
             "pyftpdlib + ftplib, unverified": lambda: timed(lambda: ftp.get_tree("get", fresh())),
         }
@@ -85,14 +96,65 @@ def _run(title: str, source: Path, work: Path, options: argparse.Namespace) -> s
         if rsync is not None:
             shutil.copytree(source, shares["rsync"] / "get")
             base = "rsync daemon -W, command"
-            puts[base] = lambda: _shell(
-                ["rsync", "-rltW", f"{source}/", f"{rsync}/{fresh(shares['rsync']).name}/"]
+            there, rsync_pid = rsync
+            puts[base] = spent.of(
+                "put, rsync daemon -W",
+                rsync_pid,
+                lambda: _shell(["rsync", "-rltW", f"{source}/", f"{there}/{fresh(shares['rsync']).name}/"]),
             )
-            gets[base] = lambda: _shell(["rsync", "-rltW", f"{rsync}/get/", f"{fresh()}/"])
+            gets[base] = spent.of(
+                "get, rsync daemon -W",
+                rsync_pid,
+                lambda: _shell(["rsync", "-rltW", f"{there}/get/", f"{fresh()}/"]),
+            )
         result = table(f"put {title}", interleaved(puts, rounds, 1), base, _NOTE)
         result += "\n" + table(f"get {title}", interleaved(gets, rounds, 1), base, _NOTE)
+        result += "\n" + spent.table(title, sum(len(names) for _, _, names in os.walk(source)))
         ftp.close()
     return result
+
+
+class _Spent:
+    """Processor time of whole commands and of the servers that they talk to, which no other work disturbs as much."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, list[tuple[float, float]]] = {}
+
+    def of(self, name: str, pid: int, run: Callable[[], float]) -> Callable[[], float]:
+        """Returns what runs a command as `run` does, and notes what it and the server `pid` have used."""
+
+        def noted() -> float:
+            server, client = processor_seconds(pid), _of_children()
+            seconds = run()
+            while Path(
+                f"/proc/{pid}/task/{pid}/children"
+            ).read_text():  # rsync's end a little after the command
+                time.sleep(0.01)
+            used = _of_children() - client, processor_seconds(pid) - server
+            self._seconds.setdefault(name, []).append(used)
+            return seconds
+
+        return noted
+
+    def table(self, title: str, files: int) -> str:
+        """Returns the medians of all rounds in a Markdown table."""
+        lines = [
+            f"## processor time, {title}",
+            "",
+            "Whole commands and their servers, user and system, microseconds per file.",
+            "",
+            "| | client | server |",
+            "| --- | --- | --- |",
+        ]
+        for name, rounds in self._seconds.items():
+            client, server = (statistics.median(side) / files * 1e6 for side in zip(*rounds, strict=True))
+            lines.append(f"| {name} | {client:.0f} | {server:.0f} |")
+        return "\n".join(lines) + "\n"
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class _Fresh:
