@@ -19,9 +19,7 @@ try:
             try:
                 sock.sendall(line.encode())
                 answer = robot.readline()
-            except (
-                ConnectionError
-            ):  # lesson 02: what is said to a robot that has hung up is answered by a reset
+            except ConnectionError:  # what is said to a robot that has hung up is answered by a reset
                 break
             if not answer:
                 break
