@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from ftpsvc.exceptions import FtpsvcError
+from ftpsvc.exceptions import BadReceipt, FtpsvcError
 from ftpsvc.homework.catalog import Catalog, NoSuchAssignment
 from ftpsvc.homework.faults import HomeworkFaults
 from ftpsvc.homework.grading import judge
@@ -277,25 +277,26 @@ def perform(work: Work, sandbox: Sandbox) -> Report:
 def standing_of(catalog: Catalog, submissions: Submissions, user: str) -> Standing:
     """Returns how a student stands in all assignments that can be used, by what was handed in and graded.
 
+    An assignment of which a version is damaged is left out, so that it keeps no other from being graded.
+
     Raises:
-        BadReceipt: A version is damaged.
         HomeworkFaults: `course.toml` cannot be used.
         OSError: Something cannot be read.
     """
     hand_ins: list[HandIn] = []
     terms = {}
     for name in submissions.assignments():
-        numbers = submissions.numbers(name, user)
-        if not numbers:
+        if not submissions.numbers(name, user):
             continue
         try:
+            versions = submissions.versions(name, user)
             terms[name] = catalog.terms(catalog.get(name), user)
-        except (NoSuchAssignment, HomeworkFaults):
+        except (NoSuchAssignment, HomeworkFaults, BadReceipt):
             continue
         results = Results(submissions.of(name, user))
-        for number in numbers:
+        for version in versions:
             points = None
-            if terms[name].count == "best" and (newest := results.newest(number)) is not None:
+            if terms[name].count == "best" and (newest := results.newest(version.number)) is not None:
                 points = newest.ours.raw
-            hand_ins.append(submissions.version(name, user, number).hand_in(points))
+            hand_ins.append(version.hand_in(points))
     return standing(hand_ins, terms, catalog.course().late_days)

@@ -104,6 +104,7 @@ class Intake:
         tasks = self._queue.of(assignment.id, user)
         found = []
         for number in numbers:
+            self.submissions.version(assignment.id, user, number)  # a damaged one is told, not graded
             mine = [task for task in tasks if task.version == number]
             done = results.attempts(number)
             # An attempt that is queued, or failed, is the next one; another comes after what has a result.

@@ -286,10 +286,11 @@ def test_the_queue_is_filled_from_what_lies_on_the_disk(tmp_path: Path) -> None:
 
 def test_one_damaged_hand_in_keeps_no_other_from_the_queue(tmp_path: Path) -> None:
     course = Course(tmp_path)
-    course.assignment("hw1", TEST)
-    for user in "alice", "bob":
-        course.hand_in("hw1", user, {"a.py": user})
+    for name in "hw1", "hw2":
+        course.assignment(name, TEST)
+        for user in "alice", "bob":
+            course.hand_in(name, user, {"a.py": user})
     receipt = tmp_path / "submissions" / "hw1" / "alice" / "versions" / "0001" / "receipt.json"
     receipt.chmod(0o600)
     receipt.write_bytes(b"{}")
-    assert queued(course) == [("hw1", "bob", 1)]
+    assert queued(course) == [("hw1", "bob", 1), ("hw2", "alice", 1), ("hw2", "bob", 1)]
