@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "assignment": "ftpsvc.homework.commands.assignment:assignment",
+    "receipts": "ftpsvc.homework.commands.receipts:receipts",
 }
 """Commands beside the server's own, and where they are: each is imported when it is asked for."""
 

@@ -252,7 +252,7 @@ class Desk:
         files = self.submissions.of(assignment.id, user) / INCOMING / FILES
         faults = []
         for file in under.files:
-            found = _sha256(files / file.path)
+            found = sha256_of(files / file.path)
             if found != file.sha256:
                 faults.append(
                     f"{file.path} {'has not arrived' if found is None else 'was damaged on the server'}"
@@ -448,7 +448,8 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
+    """Returns the SHA-256 of a file, or None where there is none. Raises OSError where it cannot be read."""
     hasher = hashlib.sha256()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)

@@ -30,6 +30,14 @@ def text(question: str, default: str | None = None) -> str:
             return answer
 
 
+def agreed(question: str) -> bool:
+    """Asks for yes or no; an empty line is no."""
+    while True:
+        answer = text(f"{question} (yes/no)", "no").lower()
+        if answer in ("y", "yes", "n", "no"):
+            return answer in ("y", "yes")
+
+
 def secret(question: str) -> str:
     """Asks for a line that is not shown."""
     import getpass

@@ -26,6 +26,9 @@ _COMMANDS = {
     "logout": "account",
     "whoami": "account",
     "passwd": "account",
+    "assignments": "homework",
+    "submit": "homework",
+    "receipt": "homework",
     "profile": "servers",
     "completion": "completion",
 }
