@@ -70,7 +70,7 @@ def test_a_grader_killed_at_any_moment_leaves_one_newest_result(
     whole = time.monotonic() - begun
     seed = random.randrange(1 << 32)
     moments = random.Random(seed)
-    kills = count(4, 20)
+    kills = count(3, 20)
     record_property("counted", f"{kills} graders killed in a batch of {len(USERS)}, seed {seed}")
     for _ in range(kills):
         process = grader(course, found_sandbox[1], "run", "hw1", "--rerun")
