@@ -192,10 +192,10 @@ class _Talk:
 
     def _before_waiting(self, exchange: Exchange) -> None:
         """Keeps nothing from what has arrived for what is to come; the batch only if more has arrived already."""
-        nearby.leave()
         batch = exchange.batch
         if batch and (batch.full or not self._channel.wire.readable(0)):
             exchange.settle()
+        nearby.leave()  # afterwards, since a batch of one walks there once more
 
     def _serve(self, session: Session, exchange: Exchange) -> str:
         channel, settings = self._channel, self._context.settings

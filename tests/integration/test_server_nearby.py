@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from ftpsvc.server.daemon import Daemon
+from ftpsvc.storage.base import Durability
 from ftpsvc.storage.volume import Volume
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    with embedded(tmp_path / "root") as running:
+@pytest.fixture(params=[Durability.RELAXED, Durability.FULL])
+def daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    with embedded(tmp_path / "root", durability=request.param) as running:
         yield running
 
 
