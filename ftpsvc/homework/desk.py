@@ -342,6 +342,24 @@ class Desk:
         hand_ins, terms = self._history(user)
         return standing(hand_ins, terms, self.catalog.course().late_days)
 
+    def has_others(self, user: str, created: int) -> bool:
+        """Returns whether something was handed in under a user's name before there was this user.
+
+        Args:
+            user: The name.
+            created: When the account was made, seconds since 1970 UTC.
+        """
+        since = datetime.fromtimestamp(created, UTC)
+        for name in self.submissions.assignments():
+            under = self.under(name, user)
+            if under is not None and under.begun < since:
+                return True
+            numbers = self.submissions.numbers(name, user)
+            with suppress(BadReceipt):
+                if numbers and self.submissions.version(name, user, numbers[0]).stamps.begun < since:
+                    return True
+        return False
+
     def _history(self, user: str) -> tuple[list[HandIn], dict[str, Terms]]:
         """Returns what a user handed in, and what each assignment means for them; unusable ones are left out."""
         hand_ins: list[HandIn] = []

@@ -71,7 +71,7 @@ class Homework:
         if session.identity is None or self._desk is None or self._submissions is None:
             return ()
         user = session.identity.user
-        own = OwnFolder(self._desk, self._submissions, user.name)
+        own = OwnFolder(self._desk, self._submissions, user.name, user.created)
         return (
             Mount(HANDOUTS, self._handouts[user.role], writable=user.role is not Role.STUDENT),
             # Writable for what is handed in; the folder itself refuses everything else.

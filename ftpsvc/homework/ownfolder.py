@@ -37,22 +37,32 @@ _ALGORITHM: Final = "sha256"
 class OwnFolder(Storage):
     """The hand-ins of one user. Thread-safe."""
 
-    def __init__(self, desk: Desk, storage: Storage, user: str) -> None:
+    def __init__(self, desk: Desk, storage: Storage, user: str, created: int) -> None:
         """Shows what a user handed in.
 
         Args:
             desk: Knows what is under way.
             storage: All of `ROOT/submissions`; whoever opened it closes it.
             user: Whose.
+            created: When the account was made, seconds since 1970 UTC: what is older is another user's of that name.
         """
         self._desk = desk
         self._storage = storage
         self._user = user
+        self._created = created
+        self._own = False
+
+    def _check_own(self) -> None:
+        """Hides all where an earlier user of the name handed in. Asked when something is first wanted, and once."""
+        if not self._own:
+            check_own(self._desk, self._user, self._created)
+            self._own = True
 
     # ------------------------------------------------------------ where things are
 
     def _inner(self, path: RemotePath) -> RemotePath:
         """Returns where a path that has an assignment leads on the disk."""
+        self._check_own()
         name, *rest = path.parts
         own = (name, self._user)
         if rest[:1] == [INCOMING]:
@@ -75,6 +85,7 @@ class OwnFolder(Storage):
 
     def _names(self) -> list[str]:
         """Returns the assignments that the user handed in something for."""
+        self._check_own()
         submissions = self._desk.submissions
         return [name for name in submissions.assignments() if submissions.numbers(name, self._user)]
 
@@ -215,6 +226,18 @@ class OwnFolder(Storage):
 
     def close(self) -> None:
         """Does nothing: the storage is closed by whoever opened it."""
+
+
+def check_own(desk: Desk, user: str, created: int) -> None:
+    """Refuses homework to a user whose name was another's who handed something in: that stays the other's.
+
+    Raises:
+        PermissionDenied: There is such.
+    """
+    if desk.has_others(user, created):
+        raise PermissionDenied(
+            "a user of this name handed in before this account was made: ask the operator for another name"
+        )
 
 
 def _is_incoming(parts: tuple[str, ...]) -> bool:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ftpsvc import digests
-from ftpsvc.accounts.model import Identity
 from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import (
     AuthenticationFailed,
@@ -21,6 +20,7 @@ from ftpsvc.homework.catalog import AssignmentFaults, HomeworkFaults, NoSuchAssi
 from ftpsvc.homework.desk import INCOMING, Desk
 from ftpsvc.homework.lateness import Lateness, Standing
 from ftpsvc.homework.model import Assignment
+from ftpsvc.homework.ownfolder import check_own
 from ftpsvc.homework.submissions import FOLDER as SUBMISSIONS
 from ftpsvc.protocol.headers import (
     AssignmentLine,
@@ -68,9 +68,16 @@ class Service:
             raise Unavailable("", "the server is not ready for hand-ins")
         return self._opened
 
+    def _who(self, exchange: Exchange) -> str:
+        identity = exchange.session.identity
+        if identity is None:
+            raise AuthenticationFailed("this is for users who logged in")
+        check_own(self._desk, identity.user.name, identity.user.created)
+        return identity.user.name
+
     def assignments(self, exchange: Exchange, request: Assignments) -> None:
         """Lists the assignments that are open or were, and how the user stands."""
-        user, desk = _who(exchange).user.name, self._desk
+        user, desk = self._who(exchange), self._desk
         now = datetime.now(UTC)
         lines = bytearray()
         try:
@@ -109,7 +116,7 @@ class Service:
 
     def begin(self, exchange: Exchange, request: SubmitBegin) -> None:
         """Takes the list of files of a hand-in, or refuses it for all that is wrong."""
-        user = _who(exchange).user.name
+        user = self._who(exchange)
         offered = _receive_list(exchange, request)
         try:
             begun = self._desk.begin(request.assignment, user, offered)
@@ -137,7 +144,7 @@ class Service:
 
     def commit(self, exchange: Exchange, request: SubmitCommit) -> HandedIn:
         """Makes what was sent a version, for good."""
-        user, desk = _who(exchange).user.name, self._desk
+        user, desk = self._who(exchange), self._desk
         exchange.session.let_go()  # what was begun of a file of it is over
         begun = _EPOCH + timedelta(microseconds=request.begun // 1000)
         try:
@@ -166,13 +173,6 @@ def nanoseconds(when: datetime) -> int:
 def hundredths(value: float) -> int:
     """Returns a percentage or points as the wire has them."""
     return round(value * 100)
-
-
-def _who(exchange: Exchange) -> Identity:
-    identity = exchange.session.identity
-    if identity is None:
-        raise AuthenticationFailed("this is for users who logged in")
-    return identity
 
 
 def _unusable() -> Unavailable:

@@ -1,14 +1,17 @@
 """Handing in over the wire, with a real server and the real client; and nobody sees what is not theirs."""
 
+import contextlib
 import io
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ftpsvc.accounts.database import FILE
 from ftpsvc.exceptions import (
     BadReceipt,
     Changed,
@@ -145,6 +148,25 @@ def test_c15_c24_c39_nobody_sees_or_changes_what_is_handed_in(here: Course, work
             assert [one.versions for one in bob.assignments().assignments] == [0]
             assert {kind for kind, _ in attempts(bob)} <= {"PermissionDenied", "NotFound"}
     assert (here.submissions.version("sums", "alice", 1).files / "sums.py").read_bytes() == b"print(5)\n"
+
+
+def test_c24_the_next_user_of_a_name_sees_nothing_of_the_first(here: Course, work: Path) -> None:
+    with here.client("alice") as alice:
+        alice.submit("sums", [work])
+    # What is on the disk is as if the account had been made a day later.
+    with contextlib.closing(sqlite3.connect(here.root / ".ftpsvc" / FILE)) as database, database:
+        database.execute("UPDATE users SET created = created + 86400 WHERE name = 'alice'")
+    with here.client("alice") as second:
+        for ask in (
+            lambda: list(second.list("/submissions")),
+            lambda: second.stat("/submissions/sums/0001/receipt.json"),
+            lambda: second.get("/submissions/sums/0001/files/sums.py", io.BytesIO()),
+            second.assignments,
+            lambda: second.submit("sums", [work]),
+        ):
+            with pytest.raises(PermissionDenied, match="a user of this name"):
+                ask()
+    assert here.submissions.numbers("sums", "alice") == [1]
 
 
 def test_c46_a_file_that_changes_after_it_was_offered_is_not_handed_in(here: Course, work: Path) -> None:
