@@ -56,6 +56,9 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno
 _MAX_OPEN_LEVELS: Final = 64
 """Directories that a removal keeps open at once; what lies deeper is moved up first."""
 
+_ROUNDS: Final = 1000
+"""How often a removal begins anew with directories that are not empty any more: who had one open puts files into it."""
+
 _hoisted = itertools.count()
 
 _UTIME_BY_DESCRIPTOR: Final = os.utime in os.supports_fd
@@ -306,7 +309,10 @@ class Directory(ABC):
             info = where.lstat(what)
             if stat.S_ISDIR(info.st_mode):
                 _empty(where, what, removed, spare, waiting, guard)
-                where.rmdir(what)
+                for left in reversed(range(_ROUNDS)):
+                    if _remove_empty(where, what, left):
+                        break
+                    _empty(where, what, removed, spare, waiting, guard)
             else:
                 where.unlink(what)
             if removed is not None:
@@ -324,6 +330,7 @@ def _empty(
     """Removes what is in a directory, depth first, with at most `_MAX_OPEN_LEVELS` open at once."""
     open_levels = [where.directory(what)]
     names: list[Name] = []  # of all levels but the top one, to remove each from above once it is empty
+    again = _ROUNDS
     try:
         while True:
             here = open_levels[-1]
@@ -335,7 +342,11 @@ def _empty(
                     return
                 name, above = names.pop(), open_levels[-1]
                 info = above.lstat(name)
-                above.rmdir(name)
+                if not _remove_empty(above, name, again):
+                    again -= 1
+                    open_levels.append(above.directory(name))
+                    names.append(name)
+                    continue
                 if removed is not None:
                     removed(info)
             elif len(open_levels) < _MAX_OPEN_LEVELS:
@@ -350,6 +361,17 @@ def _empty(
     finally:
         for level in open_levels:
             level.close()
+
+
+def _remove_empty(where: Directory, what: Name, left: int) -> bool:
+    """Removes a directory; returns False where somebody has put something into it again, and `left` is not 0."""
+    try:
+        where.rmdir(what)
+    except OSError as problem:
+        if not left or problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _remove_flat(here: Directory, removed: Removed | None, guard: Guard | None) -> Name | None:
