@@ -15,6 +15,8 @@ from ftpsvc.server.exits import Exit, complain
 
 _COMMANDS: Final = {
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
+    "missing": "ftpsvc.homework.commands.report:missing",
+    "report": "ftpsvc.homework.commands.report:report",
     "run": "ftpsvc.homework.commands.run:run",
     "serve": "ftpsvc.homework.commands.serve:serve",
     "set": "ftpsvc.homework.commands.set:set_",
