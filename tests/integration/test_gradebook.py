@@ -3,7 +3,6 @@
 import csv
 import io
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,11 +17,11 @@ from tests.helpers.gradebooks import call
 @pytest.fixture(scope="module")
 def root(
     tmp_path_factory: pytest.TempPathFactory, found_sandbox: tuple[Sandbox, str | None]
-) -> Iterator[Path]:
+) -> Path:
     """The root of the course, which no test changes."""
     root = tmp_path_factory.mktemp("gradebook") / "root"
     gradebooks.make(root, found_sandbox)
-    yield root
+    return root
 
 
 def rows(text: str) -> list[dict[str, str]]:
