@@ -15,9 +15,7 @@ from tests.helpers.gradebooks import call
 
 
 @pytest.fixture(scope="module")
-def root(
-    tmp_path_factory: pytest.TempPathFactory, found_sandbox: tuple[Sandbox, str | None]
-) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, found_sandbox: tuple[Sandbox, str | None]) -> Path:
     """The root of the course, which no test changes."""
     root = tmp_path_factory.mktemp("gradebook") / "root"
     gradebooks.make(root, found_sandbox)
