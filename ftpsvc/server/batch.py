@@ -1,4 +1,4 @@
-"""Small uploads that are complete, and wait to be made durable together (docs/storage.md section 3).
+"""Small uploads that are complete, and wait to be committed together (docs/storage.md section 3).
 
 A pipelined upload is answered when it is durable, and syncing each by itself would take most of the time. So those
 that come without a pause are collected. A batch is closed as soon as nothing more has arrived, at a number of files,
@@ -79,7 +79,7 @@ class Batch:
     """The uploads of one connection that wait. Belongs to the thread of the connection."""
 
     def __init__(self, budget: Budget | None) -> None:
-        """Takes the process's budget; None: nothing ever waits, since nothing is synced."""
+        """Takes the process's budget; None: nothing ever waits."""
         self._budget = budget
         self._waiting: list[Waiting] = []
         self._paths: set[tuple[str, ...]] = set()

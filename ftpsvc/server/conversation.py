@@ -71,7 +71,7 @@ class Context:
         logins: What log-ins need.
         bandwidth: What payloads share; None is no limit.
         audit: Where what is done is written down; None is nowhere.
-        budget: How many uploads may wait to be made durable together; None: none, since nothing is synced.
+        budget: How many uploads may wait to be committed together; None: none ever does.
         extensions: What is served, the server's own operations among it.
     """
 

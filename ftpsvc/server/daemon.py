@@ -123,10 +123,8 @@ class Daemon:
             durable=settings.durability is Durability.FULL,
         )
         self._opened.callback(audit.close)
-        durable = settings.durability is Durability.FULL
-        if durable:
-            self._syncers = Syncers()
-            self._opened.callback(self._syncers.close)
+        self._syncers = Syncers()
+        self._opened.callback(self._syncers.close)
         storage = volumes.open_for_guests(settings, self._syncers)
         if storage is not None:
             self._opened.callback(storage.close)
@@ -143,7 +141,7 @@ class Daemon:
             logins=logins,
             bandwidth=Bandwidth.limited(settings.limits.rate, settings.limits.user_rate, time.monotonic),
             audit=audit,
-            budget=Budget(settings.limits.waiting) if durable else None,
+            budget=Budget(settings.limits.waiting),
             extensions=self._extensions,
         )
 

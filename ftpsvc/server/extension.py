@@ -34,7 +34,7 @@ class Grounds:
         accounts: The users.
         handouts: What is at `/handouts` without any extension: a folder that teachers change.
         audit: Where what is done is written down.
-        syncers: Threads that sync files at once; None where nothing is synced.
+        syncers: Threads that sync files at once; None: files are committed one by one.
     """
 
     settings: Settings
