@@ -37,9 +37,6 @@ _CLEAN: Final = b"clean"
 _UNCLEAN: Final = b"unclean"
 _STRIPES: Final = 64
 
-_LATE_UPLOADS: Final = 100
-"""How often a tree that goes is looked through again because an upload that had entered it before put a file there."""
-
 
 class Volume:
     """The shared part of `LocalStorage` and its uploads. Thread-safe.
@@ -282,14 +279,7 @@ class Volume:
         staging = self._open_staging()
         # An upload that entered the tree while it was in sight may still put a file into it: each goes under its lock,
         # so that what it displaces and what is removed here are not both taken from the books.
-        for left in reversed(range(_LATE_UPLOADS)):
-            try:
-                staging.remove_tree(away, tally.add, spare=staging, guard=self.guard)
-                return
-            except OSError as problem:
-                # One came between the last look and the removal of the emptied directory. Nobody enters any more.
-                if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not left:
-                    raise
+        staging.remove_tree(away, tally.add, spare=staging, guard=self.guard)
 
     def _open_staging(self) -> Directory:
         if self._staging is None:
