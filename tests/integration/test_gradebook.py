@@ -3,7 +3,9 @@
 import csv
 import io
 import shutil
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import click
 import pytest
@@ -133,3 +135,56 @@ def test_what_is_damaged_spoils_nobody_else_and_points_of_another_assignment_fil
     one = call(copy, "report", "hw1").stdout
     assert "damaged: " in one
     assert "graded; by an assignment that was changed since" in one
+
+
+class Page(HTMLParser):
+    """What is in a page: its elements, their attributes, and the text of its body."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str, name: str) -> list[str]:
+        """Values of an attribute of all elements of a kind."""
+        return [
+            attributes[name] or "" for found, attributes in self.tags if found == tag and name in attributes
+        ]
+
+
+def test_the_page_needs_nothing_else_runs_nothing_and_its_links_lead_somewhere(
+    root: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "place" / "book.html"
+    file.parent.mkdir()
+    said = call(root, "report", "--all", "--html", str(file))
+    assert (said.exit_code, said.stdout) == (0, "")
+    page = Page(file.read_text("utf-8"))
+    kinds = {tag for tag, _ in page.tags}
+    assert kinds.isdisjoint({"script", "img", "link", "iframe", "object", "b"})
+    assert not [
+        name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "src"
+    ]
+    assert page.all("meta", "content")[0].startswith("default-src 'none'")
+    for people in gradebooks.PEOPLE.values():
+        assert people[0] in page.text
+    assert "dave (张伟): 13 h, -50 %" in page.text  # among the late ones
+    assert "carol (<script>alert(1)</script>): due " in page.text  # among those who handed in nothing
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids)) == 2 + 4
+    links = page.all("a", "href")
+    assert {link[1:] for link in links if link.startswith("#")} == set(ids)
+    outside = [link for link in links if not link.startswith("#")]
+    assert len([link for link in outside if link.endswith(".stdout")]) >= 6
+    for link in outside:
+        assert (file.parent / unquote(link)).exists(), link
+    assert len(page.all("rect", "height")) == 20
+    assert [one for one in page.all("rect", "height") if one != "0.0"] == ["98.0", "98.0"]  # 1 and 6.5 of 7
+    assert 'href="../' not in call(root, "report", "hw1", "--html", "-").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +46,7 @@ def _file(name: str, help_: str) -> Callable[[_Command], _Command]:
     "--moodle-id", type=click.Choice(("username", "idnumber")), default="username", show_default=True,
     help="What Moodle knows its users by; idnumber is the student_id of the roster.",
 )  # fmt: skip
+@_file("--html", "Write one page with points, distributions, lists and links; - is stdout.")
 @roster_options
 @root_option
 def report(
@@ -56,6 +58,7 @@ def report(
     canvas: str | None,
     moodle: str | None,
     moodle_id: Identifier,
+    html: str | None,
     group: str | None,
     database: str | None,
     root: Path,
@@ -65,7 +68,7 @@ def report(
     Students who handed in nothing are in it, and whoever is in no roster but handed in something. Exits with 0; with 5
     where something is damaged or could not be graded.
     """
-    from ftpsvc.homework.gradebook import exports, terminal
+    from ftpsvc.homework.gradebook import exports, page, terminal
     from ftpsvc.homework.gradebook.files import write
     from ftpsvc.homework.gradebook.gather import gather
 
@@ -81,12 +84,16 @@ def report(
         write(canvas, exports.canvas(book))
     if moodle is not None:
         write(moodle, exports.moodle(book, moodle_id))
-    if csv is None and canvas is None and moodle is None:
+    if html is not None:
+        beside = None if html == "-" else Path(html).parent
+        write(html, page.render(book, root, beside, datetime.now(UTC), found.zone))
+    shown = not (csv or canvas or moodle or html)
+    if shown:
         for line in terminal.all_(book) if everything else terminal.one(book, book.columns[0]):
             click.echo(line)
     if moodle is not None and (without := exports.unknown(book, moodle_id)):
         say(f"no line for {', '.join(map(printable, without))}: the roster has no student_id of theirs")
-    sys.exit(_told(found, quiet=csv is None and canvas is None and moodle is None))
+    sys.exit(_told(found, quiet=shown))
 
 
 def _told(gathered: Gathered, *, quiet: bool) -> Exit:
@@ -116,12 +123,12 @@ def missing(*, assignment: str, group: str | None, database: str | None, root: P
 
     The first column is names only, for scripts. Exits with 0, also where nobody is missing.
     """
-    from ftpsvc.homework.catalog import Catalog
     from ftpsvc.homework.gradebook import terminal
     from ftpsvc.homework.gradebook.gather import gather
 
-    book = gather(root, assignment, group=group, database=database).book
-    lines = terminal.missing(book, book.columns[0], Catalog(root).course().zone)
+    found = gather(root, assignment, group=group, database=database)
+    book = found.book
+    lines = terminal.missing(book, book.columns[0], found.zone)
     for line in lines:
         click.echo(line)
     say(f"{len(lines) - 1 if lines else 0} of {count(len(book.rows), 'student')} handed in nothing")

@@ -6,6 +6,7 @@ One damaged hand-in, or one assignment that cannot be used, harms no other: it i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +34,13 @@ class Gathered:
     Attributes:
         book: The gradebook.
         assignments: Its assignments, by id.
+        zone: Of `course.toml`; None: nobody said.
         faulty: What is wrong with the assignments that were asked for and are not in it.
     """
 
     book: Gradebook
     assignments: dict[str, Assignment]
+    zone: tzinfo | None
     faulty: tuple[HomeworkFaults, ...] = ()
 
 
@@ -89,7 +92,7 @@ def gather(
         for one in found:
             facts[student.name, one.id] = _fact(catalog, submissions, one, student.name, standing)
     book = gradebook(course.title, course.late_days, columns, students, facts, left)
-    return Gathered(book, {one.id: one for one in found}, tuple(faulty))
+    return Gathered(book, {one.id: one for one in found}, course.zone, tuple(faulty))
 
 
 def _students(root: Path, submissions: Submissions, names: list[str], database: str | None) -> list[Student]:
