@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .SUFFIXES:
 
 help:
-	@echo "make demo       a real daemon, a real transfer, each command as you would type it"
+	@echo "make demo       a real transfer and real homework, each command as you would type it"
 	@echo "make test       all tests, expensive ones with sampled counts (under ten minutes on two cores)"
 	@echo "make test-full  all tests with the counts that the project promises"
 	@echo "make test-all   make test on each of Python 3.11, 3.12, 3.13 that this machine has"
