@@ -53,15 +53,16 @@ _HOSTILE = """\
 import os
 import socket
 
-try:
-    print(os.listdir("/home"), os.listdir("/root"))     # whose files can be read here?
-except OSError as error:
-    print(error)
-try:
-    socket.create_connection(("192.0.2.1", 80), 1)      # does anybody out there answer?
-except OSError as error:
-    print(error)
-while True:                                             # and then as many of itself as the machine takes
+for attempt in (
+    lambda: os.listdir("/root"),                                # whose files can be read here?
+    lambda: socket.create_connection(("192.0.2.1", 80), 1),     # does anybody out there answer?
+    lambda: open("/usr/left-behind", "w"),                      # can anything be left for the next one?
+):
+    try:
+        print(attempt(), flush=True)
+    except OSError as error:
+        print(error, flush=True)
+while True:                                                     # and then as many of itself as there can be
     os.fork()
 """
 
@@ -173,6 +174,13 @@ def _students(lines: list[str]) -> None:
 def _grade() -> None:
     say("each test of each hand-in runs in a sandbox of its own, and is judged outside of it")
     typed("ftpsvc-grade run sums --root course")
+    say("what the hostile one was told in there, and what ended it")
+    results = "course/submissions/sums/mallory/results/0001"
+    typed(f"cat {results}/0001/1.stdout")
+    typed(f'grep -Eo \'"(verdict|killed_by)": *"[A-Za-z]*"\' {results}/0001.json')
+    say("the gradebook, for people and for spreadsheets")
+    typed("ftpsvc-grade report sums --root course")
+    typed("ftpsvc-grade report sums --root course --csv - --tests")
 
 
 def _receipt() -> None:
