@@ -23,7 +23,7 @@ from tests.helpers.files import MIB, fill, same
 SIZE = count(24, 1024) * MIB
 LOST = 2 * MIB + 100_000
 """What an interruption costs at most: the buffers that were being filled, and the messages of new connections."""
-IN_THE_SYSTEM = 8 * MIB
+IN_THE_SYSTEM = min(SIZE // 3, 24 * MIB)
 """What a killed server had not read yet of what the network delivered."""
 
 pytestmark = pytest.mark.timeout(600)

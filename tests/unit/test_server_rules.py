@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ftpsvc.exceptions import InvalidRequest, NotFound, PermissionDenied
@@ -163,6 +163,8 @@ def test_the_longest_cursor_fits_a_header() -> None:
 
 
 @given(st.text(max_size=60))
+@example("000/")
+@example("YR==")
 def test_any_text_is_a_cursor_or_a_bad_request(text: str) -> None:
     try:
         parts = decode_cursor(text)
