@@ -165,7 +165,8 @@ def decode_cursor(text: str) -> tuple[str, ...]:
         part in ("", ".", "..") or "\0" in part or len(part) > _CURSOR_NAME_CHARACTERS for part in parts
     ):
         raise _bad_cursor()
-    if encode_cursor(parts) != text:  # decoding takes `/` for `_` and `+` for `-`, and bits that nothing needs
+    # Decoding takes `/` for `_` and `+` for `-`, and bits that nothing needs.
+    if encode_cursor(parts) != text:
         raise _bad_cursor()
     return parts
 
