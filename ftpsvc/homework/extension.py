@@ -9,8 +9,10 @@ from ftpsvc.accounts.model import Role
 from ftpsvc.homework import placing
 from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.desk import Desk
+from ftpsvc.homework.feedback import FOLDER as FEEDBACK
+from ftpsvc.homework.feedback import Feedback
 from ftpsvc.homework.handouts import Folders, Handouts
-from ftpsvc.homework.ownfolder import OwnFolder
+from ftpsvc.homework.ownfolder import OwnFolder, check_own
 from ftpsvc.homework.service import Service
 from ftpsvc.homework.submissions import FOLDER as SUBMISSIONS
 from ftpsvc.paths import RemotePath
@@ -67,15 +69,26 @@ class Homework:
             )
 
     def mounts(self, session: Session) -> Iterable[Mount]:
-        """Returns the hand-outs, assignments' among them, and what the user handed in."""
+        """Returns the hand-outs, assignments' among them, what the user handed in, and the feedback on it."""
         if session.identity is None or self._desk is None or self._submissions is None:
             return ()
         user = session.identity.user
+        desk = self._desk
         own = OwnFolder(self._desk, self._submissions, user.name, user.created)
         return (
             Mount(HANDOUTS, self._handouts[user.role], writable=user.role is not Role.STUDENT),
             # Writable for what is handed in; the folder itself refuses everything else.
             Mount(RemotePath((SUBMISSIONS,)), own, writable=True),
+            Mount(
+                RemotePath((FEEDBACK,)),
+                Feedback(
+                    desk.submissions,
+                    self._submissions,
+                    user.name,
+                    lambda: check_own(desk, user.name, user.created),
+                ),
+                writable=False,
+            ),
         )
 
     def expire(self, seconds: float) -> int:

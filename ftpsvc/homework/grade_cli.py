@@ -16,6 +16,7 @@ from ftpsvc.server.exits import Exit, complain
 _COMMANDS: Final = {
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
     "missing": "ftpsvc.homework.commands.report:missing",
+    "publish": "ftpsvc.homework.commands.publish:publish",
     "report": "ftpsvc.homework.commands.report:report",
     "run": "ftpsvc.homework.commands.run:run",
     "serve": "ftpsvc.homework.commands.serve:serve",

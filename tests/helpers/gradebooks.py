@@ -7,8 +7,10 @@ from click.testing import CliRunner, Result
 
 from ftpsvc.accounts.model import Role
 from ftpsvc.accounts.store import Accounts
+from ftpsvc.credentials import Credentials, Kind, new_token, token_text
 from ftpsvc.homework.grade_cli import command
 from ftpsvc.homework.sandbox.base import Sandbox
+from ftpsvc.scram import derive
 from tests.helpers.grading import Course
 
 TESTS = """
@@ -47,6 +49,14 @@ PEOPLE = {
 }
 
 
+def token(root: Path, name: str) -> Credentials:
+    """Returns what a user logs in with."""
+    with Accounts(root) as accounts:
+        secret = new_token()
+        made = accounts.issue_token(accounts.user(name), "test", derive(secret, Kind.TOKEN))
+    return Credentials.token(name, token_text(made.id, secret))
+
+
 def call(root: Path, *arguments: str) -> Result:
     """Runs ftpsvc-grade in this process."""
     line = [*arguments, "--root", str(root)]
@@ -56,9 +66,12 @@ def call(root: Path, *arguments: str) -> Result:
 def make(root: Path, found: tuple[Sandbox, str | None]) -> Course:
     """Makes the course: alice right and in time, bob wrong and a day late, carol nothing, dave not graded."""
     (root / ".ftpsvc").mkdir(mode=0o700, parents=True)
-    with Accounts(root) as accounts:
+    with Accounts(root, clock=lambda: 1767225600.0) as accounts:  # 2026 begins, before anything is handed in
         for name, (display, number, group) in PEOPLE.items():
             accounts.add(name, display_name=display, student_id=number, group=group)
+    with Accounts(
+        root, clock=lambda: 1782864000.0
+    ) as accounts:  # July: another prof than the one who handed in
         accounts.add("prof", role=Role.TEACHER)
     course = Course(root)
     course.assignment("hw1", TESTS, due="2026-06-02T00:00:00Z", more=LATE)

@@ -66,7 +66,7 @@ def set_(
             if not numbers
             else f"{printable(user)} has no version {version} of {assignment}"
         )
-    by = author or _operator()
+    by = author or operator()
     entry = byhand.Entry(time=now(), author=by, version=version, test=test, points=given, reason=reason)
     byhand.append(submissions.of(assignment, user), entry)
     record_beside(
@@ -82,7 +82,12 @@ def set_(
     click.echo(f"{assignment} {printable(user)} version {version} {printable(test)}: {what}")
 
 
-def _operator() -> str:
+def operator() -> str:
+    """Returns the name that somebody is logged in by on this machine.
+
+    Raises:
+        ConfigError: It is not known.
+    """
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a user number without a name, as containers have it
