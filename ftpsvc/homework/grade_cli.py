@@ -14,6 +14,7 @@ from ftpsvc.homework.faults import HomeworkFaults
 from ftpsvc.server.exits import Exit, complain
 
 _COMMANDS: Final = {
+    "collect": "ftpsvc.homework.commands.collect:collect",
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
     "missing": "ftpsvc.homework.commands.report:missing",
     "publish": "ftpsvc.homework.commands.publish:publish",

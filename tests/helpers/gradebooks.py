@@ -63,8 +63,8 @@ def call(root: Path, *arguments: str) -> Result:
     return CliRunner().invoke(command, line, standalone_mode=False, catch_exceptions=False)
 
 
-def make(root: Path, found: tuple[Sandbox, str | None]) -> Course:
-    """Makes the course: alice right and in time, bob wrong and a day late, carol nothing, dave not graded."""
+def add_people(root: Path) -> None:
+    """Makes a root with the roster."""
     (root / ".ftpsvc").mkdir(mode=0o700, parents=True)
     with Accounts(root, clock=lambda: 1767225600.0) as accounts:  # 2026 begins, before anything is handed in
         for name, (display, number, group) in PEOPLE.items():
@@ -73,6 +73,11 @@ def make(root: Path, found: tuple[Sandbox, str | None]) -> Course:
         root, clock=lambda: 1782864000.0
     ) as accounts:  # July: another prof than the one who handed in
         accounts.add("prof", role=Role.TEACHER)
+
+
+def make(root: Path, found: tuple[Sandbox, str | None]) -> Course:
+    """Makes the course: alice right and in time, bob wrong and a day late, carol nothing, dave not graded."""
+    add_people(root)
     course = Course(root)
     course.assignment("hw1", TESTS, due="2026-06-02T00:00:00Z", more=LATE)
     course.assignment("hw2", TESTS.replace("later", "=later"), due="2026-06-03T00:00:00Z")
