@@ -26,13 +26,17 @@ class Step:
 
 def steps(page: Path) -> list[Step]:
     """The commands of all console sessions of a page, in order."""
+    return [step for block in _BLOCK.findall(page.read_text(encoding="utf-8")) for step in parse(block)]
+
+
+def parse(session: str) -> list[Step]:
+    """The commands of one console session, in order."""
     found: list[Step] = []
-    for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append(Step(line[2:]))
-            else:
-                found[-1].shown.append(line)
+    for line in session.splitlines():
+        if line.startswith("$ "):
+            found.append(Step(line[2:]))
+        else:
+            found[-1].shown.append(line)
     return found
 
 
