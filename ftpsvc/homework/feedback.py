@@ -11,23 +11,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ftpsvc.exceptions import InvalidPath, NotFound, PermissionDenied, StorageError
+from ftpsvc.exceptions import NotFound
+from ftpsvc.homework.ownview import OwnView
 from ftpsvc.homework.submissions import Submissions
 from ftpsvc.paths import RemotePath
-from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Storage
 
 FOLDER: Final = "feedback"
 TEXT: Final = "feedback.txt"
 RESULTS: Final = "results.json"
 
 _NUMBER: Final = re.compile(r"[0-9]{4,9}")
-_READ_ONLY: Final = "feedback is read-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,10 @@ def read(folder: Path) -> Published | None:
         return None
 
 
-class Feedback(Storage):
-    """The feedback of one user, read-only. Thread-safe.
+class Feedback(OwnView):
+    """The feedback of one user. Thread-safe."""
 
-    Every path is led beneath the user's own name before the disk is asked for anything.
-    """
+    refusal = "feedback is read-only"
 
     def __init__(
         self, submissions: Submissions, storage: Storage, user: str, check_own: Callable[[], None]
@@ -97,9 +95,9 @@ class Feedback(Storage):
             user: Whose.
             check_own: Raises `PermissionDenied` where what lies there is another's, who had the name before.
         """
+        super().__init__(storage)
         self._check_own = check_own
         self._submissions = submissions
-        self._storage = storage
         self._user = user
 
     def _inner(self, path: RemotePath) -> RemotePath:
@@ -118,108 +116,8 @@ class Feedback(Storage):
             raise NotFound(str(path))
         return RemotePath((name, self._user, FOLDER, newest.name, *rest))
 
-    @contextmanager
-    def _told(self, path: RemotePath) -> Iterator[None]:
-        """Has errors name the path that was asked for, and not where that is."""
-        try:
-            yield
-        except (StorageError, PermissionDenied) as error:
-            if error.path:
-                error.path = str(path)
-            raise
-        except InvalidPath as error:
-            if error.name.startswith("/"):
-                error.name = str(path)
-            raise
-
     def _names(self) -> list[str]:
         """Returns the assignments that something is published of."""
         self._check_own()
         of = self._submissions.of
         return [one for one in self._submissions.assignments() if current(of(one, self._user)) is not None]
-
-    def stat(self, path: RemotePath) -> Entry:
-        if path.is_root:
-            return Entry("", "dir", mode=0o555)
-        with self._told(path):
-            return replace(self._storage.stat(self._inner(path)), name=path.name)
-
-    def list(
-        self,
-        path: RemotePath,
-        *,
-        after: tuple[str, ...] | None = None,
-        limit: int = 1000,
-        recursive: bool = False,
-    ) -> Page:
-        if not path.is_root:
-            with self._told(path):
-                return self._storage.list(self._inner(path), after=after, limit=limit, recursive=recursive)
-        entries: list[Entry] = []
-        for name in self._names():
-            if after is not None and (name < after[0] or (name == after[0] and not recursive)):
-                continue
-            beneath = after[1:] or None if after is not None and name == after[0] else None
-            if after is None or name != after[0]:
-                entries.append(self.stat(RemotePath((name,))))
-            if len(entries) >= limit:
-                return Page(entries, (name,))
-            if recursive:
-                room = limit - len(entries)
-                page = self.list(RemotePath((name,)), after=beneath, limit=room, recursive=True)
-                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
-                if page.cursor is not None:
-                    return Page(entries, (name, *page.cursor))
-        return Page(entries, None)
-
-    def read(self, path: RemotePath) -> Reader:
-        if path.is_root:
-            raise PermissionDenied("is a directory", str(path))
-        with self._told(path):
-            return self._storage.read(self._inner(path))
-
-    def space(self) -> Space:
-        return Space(None, None, 0, self._storage.space().free)
-
-    def create(
-        self,
-        path: RemotePath,
-        size: int,
-        *,
-        algorithm: str,
-        modified: int | None = None,
-        mode: int | None = None,
-        clobber: bool = True,
-        owner: str = "",
-    ) -> Upload:
-        raise PermissionDenied(_READ_ONLY, str(path))
-
-    def begin(
-        self,
-        path: RemotePath,
-        size: int,
-        *,
-        algorithm: str,
-        owner: str,
-        evict: Callable[[], None],
-        restart: bool = False,
-        clobber: bool = True,
-        look: Callable[[], None] | None = None,
-    ) -> Begun:
-        raise PermissionDenied(_READ_ONLY, str(path))
-
-    def expire(self, seconds: float) -> int:
-        """Does nothing: nothing is ever begun here."""
-        return 0
-
-    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
-        raise PermissionDenied(_READ_ONLY, str(path))
-
-    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
-        raise PermissionDenied(_READ_ONLY, str(path))
-
-    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
-        raise PermissionDenied(_READ_ONLY, str(source))
-
-    def close(self) -> None:
-        """Does nothing: the storage is closed by whoever opened it."""

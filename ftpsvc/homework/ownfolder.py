@@ -1,17 +1,13 @@
 """`/submissions` as one user sees it: the own versions, which nothing changes, and the way in of a hand-in under way.
 
-    /ID/0001/files/...        a version, with receipt.json and receipt.json.sig beside `files`
-    /ID/incoming/...          the files of the hand-in under way: only those of its list can be stored there
-
-Every path is led beneath the user's own name before the disk is asked for anything, so what others have, or whether
-they have anything, changes no answer.
+/ID/0001/files/...        a version, with receipt.json and receipt.json.sig beside `files`
+/ID/incoming/...          the files of the hand-in under way: only those of its list can be stored there
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Final
 
 from ftpsvc.digests import Bytes
@@ -19,23 +15,23 @@ from ftpsvc.exceptions import (
     DigestMismatch,
     FtpsvcError,
     HandInRefused,
-    InvalidPath,
     NotFound,
     PermissionDenied,
-    StorageError,
 )
 from ftpsvc.homework.desk import INCOMING, Desk
+from ftpsvc.homework.ownview import OwnView
 from ftpsvc.homework.submissions import FILES, VERSIONS
 from ftpsvc.paths import RemotePath
 from ftpsvc.receipts.tree import File
-from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Begun, Entry, Reader, Storage, Upload
 
-_NOT_HERE: Final = "what was handed in stays as it is; `ftpsvc submit` hands in another version"
 _ALGORITHM: Final = "sha256"
 
 
-class OwnFolder(Storage):
+class OwnFolder(OwnView):
     """The hand-ins of one user. Thread-safe."""
+
+    refusal = "what was handed in stays as it is; `ftpsvc submit` hands in another version"
 
     def __init__(self, desk: Desk, storage: Storage, user: str, created: int) -> None:
         """Shows what a user handed in.
@@ -46,8 +42,8 @@ class OwnFolder(Storage):
             user: Whose.
             created: When the account was made, seconds since 1970 UTC: what is older is another user's of that name.
         """
+        super().__init__(storage)
         self._desk = desk
-        self._storage = storage
         self._user = user
         self._created = created
         self._own = False
@@ -61,87 +57,19 @@ class OwnFolder(Storage):
     # ------------------------------------------------------------ where things are
 
     def _inner(self, path: RemotePath) -> RemotePath:
-        """Returns where a path that has an assignment leads on the disk."""
         self._check_own()
         name, *rest = path.parts
+        if not rest and name not in self._names():
+            raise NotFound(str(path))
         own = (name, self._user)
         if rest[:1] == [INCOMING]:
             return RemotePath((*own, INCOMING, FILES, *rest[1:]))
         return RemotePath((*own, VERSIONS, *rest))
 
-    @contextmanager
-    def _told(self, path: RemotePath) -> Iterator[None]:
-        """Has errors name the path that was asked for, and not where that is."""
-        try:
-            yield
-        except (StorageError, PermissionDenied) as error:
-            if error.path:
-                error.path = str(path)
-            raise
-        except InvalidPath as error:
-            if error.name.startswith("/"):
-                error.name = str(path)
-            raise
-
     def _names(self) -> list[str]:
-        """Returns the assignments that the user handed in something for."""
         self._check_own()
         submissions = self._desk.submissions
         return [name for name in submissions.assignments() if submissions.numbers(name, self._user)]
-
-    # ------------------------------------------------------------ reading
-
-    def stat(self, path: RemotePath) -> Entry:
-        if path.is_root:
-            return Entry("", "dir", mode=0o555)
-        if len(path.parts) == 1 and path.name not in self._names():
-            raise NotFound(str(path))
-        with self._told(path):
-            return replace(self._storage.stat(self._inner(path)), name=path.name)
-
-    def list(
-        self,
-        path: RemotePath,
-        *,
-        after: tuple[str, ...] | None = None,
-        limit: int = 1000,
-        recursive: bool = False,
-    ) -> Page:
-        if not path.is_root:
-            if len(path.parts) == 1:
-                self.stat(path)
-            with self._told(path):
-                return self._storage.list(self._inner(path), after=after, limit=limit, recursive=recursive)
-        entries: list[Entry] = []
-        for name in self._names():
-            beneath: tuple[str, ...] | None = None
-            if after is not None and name < after[0]:
-                continue
-            if after is not None and name == after[0]:
-                if not recursive:
-                    continue
-                beneath = after[1:] or None
-            else:
-                entries.append(self.stat(RemotePath((name,))))
-            if len(entries) >= limit:
-                return Page(entries, (name,))
-            if recursive:
-                inner = RemotePath((name,))
-                page = self.list(inner, after=beneath, limit=limit - len(entries), recursive=True)
-                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
-                if page.cursor is not None:
-                    return Page(entries, (name, *page.cursor))
-        return Page(entries, None)
-
-    def read(self, path: RemotePath) -> Reader:
-        if len(path.parts) < 2:
-            self.stat(path)
-            raise PermissionDenied("is a directory", str(path))
-        with self._told(path):
-            return self._storage.read(self._inner(path))
-
-    def space(self) -> Space:
-        return Space(None, None, 0, self._storage.space().free)
 
     # ------------------------------------------------------------ what comes in
 
@@ -150,7 +78,7 @@ class OwnFolder(Storage):
         parts = path.parts
         under = self._desk.under(parts[0], self._user) if _is_incoming(parts) else None
         if under is None:
-            raise PermissionDenied(_NOT_HERE, str(path))
+            raise PermissionDenied(self.refusal, str(path))
         name = "/".join(parts[2:])
         for file in under.files:
             if file.path == name:
@@ -210,22 +138,6 @@ class OwnFolder(Storage):
             if under is None or file not in under.files:
                 raise PermissionDenied("this hand-in is over, or has another list by now", str(path))
             yield file.sha256
-
-    def expire(self, seconds: float) -> int:
-        """Does nothing: whoever opened the storage looks after it."""
-        return 0
-
-    def make_directory(self, path: RemotePath, *, parents: bool = False) -> bool:
-        raise PermissionDenied(_NOT_HERE, str(path))
-
-    def remove(self, path: RemotePath, *, recursive: bool = False) -> int:
-        raise PermissionDenied(_NOT_HERE, str(path))
-
-    def rename(self, source: RemotePath, target: RemotePath, *, clobber: bool = True) -> None:
-        raise PermissionDenied(_NOT_HERE, str(source))
-
-    def close(self) -> None:
-        """Does nothing: the storage is closed by whoever opened it."""
 
 
 def check_own(desk: Desk, user: str, created: int) -> None:
