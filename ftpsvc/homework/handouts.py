@@ -19,12 +19,11 @@ from ftpsvc.exceptions import (
     FtpsvcError,
     NotFound,
     PermissionDenied,
-    StorageError,
     Unavailable,
 )
 from ftpsvc.homework.catalog import Catalog
 from ftpsvc.paths import RemotePath
-from ftpsvc.server.allhomes import Borrowed
+from ftpsvc.server.borrowed import Borrowed, prefixed
 from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
 from ftpsvc.storage.local import LocalStorage
 
@@ -144,7 +143,7 @@ class Handouts(Storage):
         if place is None:
             yield self._common, path
             return
-        with _prefixed(path.parts[0]):
+        with prefixed(path.parts[0]):
             folder = self._folders.take(place)
             try:
                 yield folder.storage, RemotePath(path.parts[1:])
@@ -197,7 +196,7 @@ class Handouts(Storage):
         place = self._assignment(path)
         if place is None:
             return self._common.read(path)
-        with _prefixed(path.parts[0]):
+        with prefixed(path.parts[0]):
             folder = self._folders.take(place)
             try:
                 reader = folder.storage.read(RemotePath(path.parts[1:]))
@@ -275,13 +274,3 @@ class Handouts(Storage):
 
 def _place(entry: Entry) -> tuple[str, ...]:
     return (*entry.where, entry.name)
-
-
-@contextmanager
-def _prefixed(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (StorageError, PermissionDenied) as error:
-        if error.path:
-            error.path = f"/{name}{error.path}".rstrip("/")
-        raise

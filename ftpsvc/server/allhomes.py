@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import (
     AlreadyExists,
-    InvalidPath,
     IsADirectory,
     NotFound,
     PermissionDenied,
-    StorageError,
 )
 from ftpsvc.paths import RemotePath
+from ftpsvc.server.borrowed import Borrowed, BorrowedBegun, BorrowedUpload, prefixed
 from ftpsvc.server.homes import Homes
-from ftpsvc.storage.base import Begun, Digest, Entry, Page, Reader, Space, Storage, Upload
+from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
 
 _NOT_HERE = "a home belongs to its user's account: it is made, moved and removed with that"
 
@@ -45,7 +43,7 @@ class AllHomes(Storage):
         quotas = self._users()
         if name not in quotas:
             raise NotFound(str(path))
-        with _prefixed(name), self._homes.visit(name, quotas[name]) as storage:
+        with prefixed(name), self._homes.visit(name, quotas[name]) as storage:
             yield storage, RemotePath(path.parts[1:])
 
     def stat(self, path: RemotePath) -> Entry:
@@ -108,7 +106,7 @@ class AllHomes(Storage):
         name = path.parts[0]
         storage, inner = self._enter(path)
         try:
-            with _prefixed(name):
+            with prefixed(name):
                 return Borrowed(storage.read(inner), lambda: self._homes.leave(storage))
         except BaseException:
             self._homes.leave(storage)
@@ -137,7 +135,7 @@ class AllHomes(Storage):
         name = path.parts[0]
         storage, inner = self._enter(path)
         try:
-            with _prefixed(name):
+            with prefixed(name):
                 upload = storage.create(
                     inner,
                     size,
@@ -150,7 +148,7 @@ class AllHomes(Storage):
         except BaseException:
             self._homes.leave(storage)
             raise
-        return _BorrowedUpload(upload, path, lambda: self._homes.leave(storage))
+        return BorrowedUpload(upload, path, lambda: self._homes.leave(storage))
 
     def begin(
         self,
@@ -169,7 +167,7 @@ class AllHomes(Storage):
         name = path.parts[0]
         storage, inner = self._enter(path)
         try:
-            with _prefixed(name):
+            with prefixed(name):
                 begun = storage.begin(
                     inner,
                     size,
@@ -183,7 +181,7 @@ class AllHomes(Storage):
         except BaseException:
             self._homes.leave(storage)
             raise
-        return _BorrowedBegun(begun, path, lambda: self._homes.leave(storage))
+        return BorrowedBegun(begun, path, lambda: self._homes.leave(storage))
 
     def expire(self, seconds: float) -> int:
         """Does nothing: the homes are looked after by whoever opened them."""
@@ -222,104 +220,3 @@ class AllHomes(Storage):
 
     def close(self) -> None:
         """Does nothing: the homes are closed by whoever opened them."""
-
-
-@contextmanager
-def _prefixed(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (StorageError, PermissionDenied) as error:
-        if error.path:
-            error.path = f"/{name}{error.path}".rstrip("/")
-        raise
-    except InvalidPath as error:
-        if error.name.startswith("/"):
-            error.name = f"/{name}{error.name}"
-        raise
-
-
-class Borrowed(Reader):
-    """A reader that keeps its home, or what else it was lent of, open."""
-
-    def __init__(self, reader: Reader, leave: Callable[[], None]) -> None:
-        self.entry = reader.entry
-        self._reader = reader
-        self._leave: Callable[[], None] | None = leave
-
-    def read_into(self, view: memoryview) -> int:
-        return self._reader.read_into(view)
-
-    def seek(self, offset: int) -> None:
-        self._reader.seek(offset)
-
-    def fileno(self) -> int | None:
-        return self._reader.fileno()
-
-    def check_unchanged(self) -> None:
-        self._reader.check_unchanged()
-
-    def record(self, digest: Digest) -> None:
-        self._reader.record(digest)
-
-    def close(self) -> None:
-        self._reader.close()
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
-
-
-class _BorrowedUpload(Upload):
-    """An upload that keeps its home open."""
-
-    def __init__(self, upload: Upload, path: RemotePath, leave: Callable[[], None]) -> None:
-        self.path = path
-        self._upload = upload
-        self._leave: Callable[[], None] | None = leave
-
-    @property
-    def written(self) -> int:  # type: ignore[override]  # read only, as everybody but the upload itself treats it
-        return self._upload.written
-
-    def write(self, data: Bytes) -> None:
-        with _prefixed(self.path.parts[0]):
-            self._upload.write(data)
-
-    def place(self, data: Bytes, offset: int) -> None:
-        with _prefixed(self.path.parts[0]):
-            self._upload.place(data, offset)
-
-    def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
-        # Not the wrapper round a reader: that one closes its home, which has nothing to do with reading.
-        with _prefixed(self.path.parts[0]):
-            self._upload.take(count, source, scratch)
-
-    def commit(self, digest: str | None) -> Entry:
-        with _prefixed(self.path.parts[0]):
-            return self._upload.commit(digest)
-
-    def abort(self) -> None:
-        self._upload.abort()
-        self._go()
-
-    def _go(self) -> None:
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
-
-
-class _BorrowedBegun(_BorrowedUpload, Begun):
-    """The same of one that can be resumed."""
-
-    def __init__(self, begun: Begun, path: RemotePath, leave: Callable[[], None]) -> None:
-        super().__init__(begun, path, leave)
-        self._begun = begun
-
-    def digest(self) -> str:
-        return self._begun.digest()
-
-    def describe(self, *, modified: int | None, mode: int | None, clobber: bool) -> None:
-        self._begun.describe(modified=modified, mode=mode, clobber=clobber)
-
-    def suspend(self, size: int | None = None) -> None:
-        self._begun.suspend(size)
-        self._go()
