@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "run": "ftpsvc.homework.commands.run:run",
     "serve": "ftpsvc.homework.commands.serve:serve",
     "set": "ftpsvc.homework.commands.set:set_",
+    "similar": "ftpsvc.homework.commands.similar:similar",
 }
 """The commands, and where they are: each is imported when it is asked for."""
 
