@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ftpsvc.exceptions import AlreadyExists, ConfigError, ReadFailed
+from ftpsvc.exceptions import (
+    AlreadyExists,
+    Changed,
+    ConfigError,
+    DigestMismatch,
+    FtpsvcError,
+    HandInRefused,
+    NotFound,
+    PermissionDenied,
+    ReadFailed,
+)
 from ftpsvc.receipts.tree import File, checked_path, in_order
-from ftpsvc_client.content import FileSource
-from ftpsvc_client.local_tree import walk
-from ftpsvc_client.results import TreeReport
+
+if TYPE_CHECKING:
+    from ftpsvc_client.conversation import Conversation
+    from ftpsvc_client.watching import Progress
+
+ALGORITHM: Final = "sha256"
+"""Of everything that is handed in: what a receipt says can be checked with standard tools."""
 
 LEFT_OUT: Final = frozenset(
     {".ftpsvc", ".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules", ".DS_Store", "Thumbs.db"}
@@ -68,6 +82,9 @@ def _name_of(path: str) -> str:
 
 
 def _add_directory(local: dict[str, str], skipped: list[str], top: str, prefix: str) -> None:
+    from ftpsvc_client.local_tree import walk
+    from ftpsvc_client.results import TreeReport
+
     report = TreeReport()
     for folder in walk(top, report, ignored=lambda path, _: path.rpartition("/")[2] in LEFT_OUT):
         for file in folder.files:
@@ -90,8 +107,67 @@ def measured(path: str, where: str) -> File:
     Raises:
         ReadFailed: It cannot be read. FtpsvcError: it is no regular file, or cannot be opened.
     """
+    from ftpsvc_client.content import FileSource
+
     with FileSource(where) as source:
         try:
-            return File(path, source.size, source.digest("sha256"))
+            return File(path, source.size, source.digest(ALGORITHM))
         except OSError as error:
             raise ReadFailed(where, error.strerror or str(error)) from None
+
+
+def send(
+    client: Conversation, assignment: str, work: Work, paths: Iterable[str], folder: str, watcher: Progress
+) -> None:
+    """Sends files of a hand-in, pipelined; all of them are stored when it returns.
+
+    Args:
+        client: The conversation, not in use.
+        assignment: Its id.
+        work: What is handed in.
+        paths: What of it is sent.
+        folder: Where to, on the server.
+        watcher: Is told how it goes on.
+
+    Raises:
+        Changed: A file is not what was listed.
+        HandInRefused: Another hand-in has taken the place of this one.
+        FtpsvcError: A file cannot be read, the server refuses one, or the connection is lost for good. What was stored
+            by then is held.
+    """
+    from ftpsvc_client.upload_tree import TreeUpload
+
+    tries = client._tries()
+    with client._turn() as link:
+        upload = TreeUpload(
+            link, ALGORITHM, clobber=True, resume=True, watcher=watcher, moved=tries.progress,
+            mend=lambda error: client._mended(tries, error), wait=tries.wait,
+        )  # fmt: skip
+        for path in paths:
+            upload.add_file(work.local[path], f"{folder}/{path}", update=False)
+            if upload.report.problems:
+                break  # it will not become a version: what is left need not go over the wire
+        upload.settle()
+    for problem in upload.report.problems:
+        raise _why(assignment, work, problem.path, problem.error)
+
+
+def _why(assignment: str, work: Work, local: str, error: FtpsvcError) -> FtpsvcError:
+    """Returns why a file could not be sent: it is another one by now, or the server expects other ones."""
+    listed = [file for file in work.files if work.local[file.path] == local]
+    try:
+        same = measured(listed[0].path, local) in listed
+    except FtpsvcError:
+        return Changed(local)
+    if not same:
+        return Changed(local)
+    return overtaken(assignment) if isinstance(error, PermissionDenied | NotFound | DigestMismatch) else error
+
+
+def overtaken(assignment: str) -> HandInRefused:
+    """Returns the error for a hand-in that another one of the same user took the place of."""
+    error = HandInRefused(
+        f"another hand-in for {assignment} was begun or finished under this name meanwhile: this one is over"
+    )
+    error.hint = "ftpsvc assignments shows what was handed in; hand in again if it is not what you meant"
+    return error

@@ -17,27 +17,27 @@ from pydantic import ValidationError
 
 from ftpsvc.exceptions import (
     BadReceipt,
-    Changed,
-    DigestMismatch,
+    ConfigError,
     FtpsvcError,
     HandInRefused,
     InvalidHeader,
+    InvalidRequest,
     RemoteProtocolError,
 )
 from ftpsvc.protocol import headers
 from ftpsvc.protocol.connection import ResponseReceived
-from ftpsvc.protocol.headers import Header, Put, Response, explain
+from ftpsvc.protocol.headers import Header, Response, explain
 from ftpsvc.protocol.limits import MAX_PAGE_BYTES
 from ftpsvc.protocol.strictjson import decode_object
 from ftpsvc.receipts.receipt import Receipt, Refusal
 from ftpsvc.receipts.tree import File, tree_sha256
-from ftpsvc_client.compare import time_on_wire
 from ftpsvc_client.conversation import Conversation, need
+from ftpsvc_client.handin import ALGORITHM, collect, overtaken, send
 from ftpsvc_client.link import Link, accepted
 from ftpsvc_client.watching import Progress, Unwatched
 
-_ALGORITHM: Final = "sha256"
-"""Of everything that is handed in: what a receipt says can be checked with standard tools."""
+_SHOWN: Final = 20
+"""Names of files that are told one by one."""
 _COMMIT_SECONDS: Final = 300.0
 """What a server is granted beyond the time-out to read a hand-in once more and make it durable."""
 
@@ -121,6 +121,7 @@ class Offer:
         percent: What that takes of the points.
         late_days_used: Late days that it would use.
         late_days_left: Those that there are before it.
+        skipped: Local paths that are no part of it, being links or neither file nor directory.
     """
 
     assignment: str
@@ -136,6 +137,7 @@ class Offer:
     percent: float
     late_days_used: int
     late_days_left: int
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +210,12 @@ class Homework:
     ) -> HandIn:
         """See `HomeworkCalls.submit`."""
         from ftpsvc_client import papers
-        from ftpsvc_client.handin import collect
 
         work = collect(sources)
         folder = os.fspath(receipts) if receipts is not None else _folder_for(sources)
         watcher = progress or Unwatched()
         try:
-            begun, offer = self._offer(assignment, work.files)
+            begun, offer = self._offer(assignment, work.files, work.skipped)
             if offered is not None:
                 offered(offer)
             if offer.late and not (late(offer) if callable(late) else late):
@@ -224,8 +225,7 @@ class Homework:
                 error.hint = "--late hands it in all the same"
                 raise error
             watcher.expect(len(offer.wanted), offer.size)
-            for path in offer.wanted:
-                self._send(work.local[path], f"{begun.path}/{path}", watcher)
+            send(self._client, assignment, work, offer.wanted, begun.path, watcher)
             done = self._commit(assignment, begun, late=offer.late)
         except HandInRefused as error:
             if error.note is not None and error.signature is not None:
@@ -237,21 +237,33 @@ class Homework:
             self._fetch(f"{done.path}/receipt.json.sig"),
         )
         text = signature.decode("utf-8", "replace")
-        key = _check(paper, text, assignment, done, work.files, offer)
-        kept = papers.keep(folder, paper, text, f"{assignment}-{done.number:04}", Receipt)
+        try:
+            key = _check(paper, text, assignment, done, work.files, offer)
+            kept = papers.keep(folder, paper, text, f"{assignment}-{done.number:04}", Receipt)
+        except BadReceipt as error:
+            there = f"the server says that it keeps version {done.number}, with that receipt in {done.path}"
+            error.hint = there if error.hint is None else f"{there}; {error.hint}"
+            raise
         return HandIn(
             assignment, done.number, done.path, _time(done.received), done.late_seconds, done.percent / 100,
             done.late_days_used, done.tree_sha256, len(work.files) - len(offer.dropped), offer.dropped, paper, text,
             key, kept,
         )  # fmt: skip
 
-    def _offer(self, assignment: str, files: Sequence[File]) -> tuple[headers.HandInBegun, Offer]:
+    def _offer(
+        self, assignment: str, files: Sequence[File], skipped: Sequence[str] = ()
+    ) -> tuple[headers.HandInBegun, Offer]:
         """Offers files, and makes sure that the server understood which those are."""
         from ftpsvc_client.content import send
         from ftpsvc_client.sources import opened
 
         content = b"".join(json.dumps(file._asdict()).encode() + b"\n" for file in files)
-        request = headers.SubmitBegin(assignment=assignment, size=len(content), algorithm=_ALGORITHM)
+        try:
+            request = headers.SubmitBegin(assignment=assignment, size=len(content), algorithm=ALGORITHM)
+        except ValidationError:
+            raise ConfigError(
+                f"{assignment!r} is no id of an assignment", hint="ftpsvc assignments shows them"
+            ) from None
 
         def work(link: Link) -> tuple[headers.HandInBegun, list[headers.OfferedLine]]:
             need(link, "submit-begin", base=False)
@@ -263,7 +275,13 @@ class Homework:
                     headers.OfferedLine,
                 )
 
-        begun, lines = self._client._again(work)
+        try:
+            begun, lines = self._client._again(work)
+        except HandInRefused as error:
+            links = [path for path in skipped if os.path.basename(path) in error.reason]
+            if links:  # what is missing is there, but not as a file
+                error.hint = f"left out, being links or no regular files: {named(links)}"
+            raise
         states = {line.path: line.state for line in lines}
         if states.keys() != {file.path for file in files} or len(lines) != len(files):
             raise RemoteProtocolError("the server speaks of other files than were offered")
@@ -278,38 +296,20 @@ class Homework:
             assignment, begun.number, by_state["wanted"], by_state["held"], by_state["dropped"],
             sum(file.size for file in files if states[file.path] == "wanted"), _time(begun.due), _time(begun.time),
             begun.late, begun.late_seconds, begun.percent / 100, begun.late_days_used, begun.late_days_left,
+            tuple(skipped),
         )  # fmt: skip
-
-    def _send(self, local: str, remote: str, watcher: Progress) -> None:
-        from ftpsvc_client.content import FileSource
-        from ftpsvc_client.upload import Resumption, store
-
-        with FileSource(local) as source:
-            request = Put(
-                path=remote, size=source.size, file_size=source.size, algorithm=_ALGORITHM,
-                modified=time_on_wire(source.modified), mode=source.mode,
-            )  # fmt: skip
-            tries = self._client._tries()
-            resumption = Resumption(restart=False, moved=tries.progress)
-
-            def work(link: Link) -> None:
-                source.rewind()
-                store(link, request, source, local, watcher, resumption)
-
-            try:
-                self._client._again(work, tries)
-            except DigestMismatch:
-                # It was read twice: for the list, and now.
-                raise Changed(local) from None
 
     def _commit(self, assignment: str, begun: headers.HandInBegun, *, late: bool) -> headers.HandedIn:
         request = headers.SubmitCommit(
             assignment=assignment, begun=begun.begun, tree_sha256=begun.tree_sha256, late=late
         )
         # Asked twice, it is still one version: the server knows it by `begun` and its digest.
-        return self._client._again(
-            lambda link: self._client._ask(link, request, headers.HandedIn, wait=_COMMIT_SECONDS)
-        )
+        try:
+            return self._client._again(
+                lambda link: self._client._ask(link, request, headers.HandedIn, wait=_COMMIT_SECONDS)
+            )
+        except InvalidRequest:
+            raise overtaken(assignment) from None
 
     def _fetch(self, remote: str) -> bytes:
         def work(link: Link) -> bytes:
@@ -335,6 +335,12 @@ def lateness_text(offer: Offer | HandIn | AssignmentStatus) -> str:
         of = f" of {offer.late_days_left}" if isinstance(offer, Offer) else ""
         parts.append(f"{offer.late_days_used}{of} late days")
     return ", ".join(parts)
+
+
+def named(paths: Sequence[str]) -> str:
+    """Returns names for a person, not too many of them."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{', '.join(paths[:_SHOWN])}{more}"
 
 
 def span(seconds: int) -> str:

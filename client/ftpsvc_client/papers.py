@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -133,9 +134,14 @@ def _read(path: str) -> bytes:
 
 def _write(path: str, data: bytes) -> None:
     """Writes a file whole or not at all; a receipt that is there is the same one."""
-    temporary = Path(f"{path}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    # A name of its own: two hand-ins from one folder at the same time may be given the same receipt.
+    temporary = Path(f"{path}.{secrets.token_hex(4)}.new")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

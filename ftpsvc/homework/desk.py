@@ -19,9 +19,9 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from ftpsvc.exceptions import BadReceipt, FtpsvcError, HandInRefused, InvalidRequest, Unavailable
 from ftpsvc.homework import door
@@ -38,7 +38,12 @@ INCOMING: Final = "incoming"
 LIST: Final = "incoming.json"
 
 _DOORS: Final = 64
+_CLOCK_SET_BACK: Final = timedelta(minutes=5)
+"""How far receipts hold on to the time of the one before them when the clock is behind it."""
 _PIECE: Final = 1 << 20
+
+_History: TypeAlias = tuple[list[HandIn], dict[str, Terms]]
+"""What a user handed in, and what each assignment means for them."""
 
 _log = logging.getLogger("ftpsvc.homework.desk")
 
@@ -146,7 +151,8 @@ class Desk:
             tree = tree_sha256(looked.kept)
             before = self.under(name, user)
             goes_on = before is not None and before.tree_sha256 == tree
-            begun = before.begun if before is not None and goes_on else now
+            # What was begun by a clock that was ahead was not begun later than now.
+            begun = min(before.begun, now) if before is not None and goes_on else now
             terms = self.catalog.terms(assignment, user)
             faults = self._closed(assignment, terms, Stamps(begun, max(begun, now))) + looked.faults
             number = self._next(name, user)
@@ -185,7 +191,7 @@ class Desk:
         (folder / VERSIONS).mkdir(mode=0o700, parents=True, exist_ok=True)
         _make_writable(folder / INCOMING)  # a commit that was cut off may have begun to lock it
         same = frozenset(before.files) & frozenset(under.files) if before is not None else frozenset()
-        if before is None or before.tree_sha256 != under.tree_sha256:
+        if before is None or (before.tree_sha256, before.begun) != (under.tree_sha256, under.begun):
             # First what is not of the new list, then the list: every file that is here is always the list's.
             _clear(folder / INCOMING, {file.path for file in same})
             files.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -265,16 +271,12 @@ class Desk:
     def _make(self, assignment: Assignment, user: str, under: Under, *, late: bool) -> Version:
         name, folder = assignment.id, self.submissions.of(assignment.id, user)
         incoming = folder / INCOMING
+        terms, number = self.catalog.terms(assignment, user), self._next(name, user)
+        before = self._history(user)  # may be long, and all others wait for the chain
         with self._chain:
-            # A clock that was set back must not make receipts look back-dated.
-            head_time = self.journal.received
-            now = max(
-                self._now(), under.begun, datetime.fromisoformat(head_time) if head_time else under.begun
-            )
-            terms = self.catalog.terms(assignment, user)
+            now = self._not_back(under.begun)
             stamps = Stamps(under.begun, now)
-            number = self._next(name, user)
-            found, _ = self._lateness(assignment, user, number, stamps)
+            found, _ = self._lateness(assignment, user, number, stamps, before)
             faults = self._closed(assignment, terms, stamps)
             if not found.on_time and not late:
                 faults.append("it is late, and nobody said yes to that")
@@ -304,6 +306,21 @@ class Desk:
             (folder / LIST).unlink()
         return self.submissions.version(name, user, number)
 
+    def _not_back(self, begun: datetime) -> datetime:
+        """Returns the time of a receipt: now, but not before that of the receipt before it, nor before `begun`.
+
+        So a clock that is set back a little makes nothing look back-dated. One that was wrong by more must not make
+        everybody late for as long as it was ahead: then it is the audit that tells.
+        """
+        now = max(self._now(), begun)
+        if not self.journal.received:
+            return now
+        newest = datetime.fromisoformat(self.journal.received)
+        if newest - now > _CLOCK_SET_BACK:
+            _log.error("the clock is %s behind the newest receipt: which of the two is right?", newest - now)
+            return now
+        return max(now, newest)
+
     # ------------------------------------------------------------ refusals and rules
 
     def refusal(
@@ -327,10 +344,10 @@ class Desk:
         return numbers[-1] + 1 if numbers else 1
 
     def _lateness(
-        self, assignment: Assignment, user: str, number: int, stamps: Stamps
+        self, assignment: Assignment, user: str, number: int, stamps: Stamps, before: _History | None = None
     ) -> tuple[Lateness, int]:
         """Returns how late a version would be, and the late days left without it."""
-        hand_ins, terms = self._history(user)
+        hand_ins, terms = before or self._history(user)
         terms[assignment.id] = self.catalog.terms(assignment, user)
         pool = self.catalog.course().late_days
         left = standing(hand_ins, terms, pool).late_days_left
@@ -360,7 +377,7 @@ class Desk:
                     return True
         return False
 
-    def _history(self, user: str) -> tuple[list[HandIn], dict[str, Terms]]:
+    def _history(self, user: str) -> _History:
         """Returns what a user handed in, and what each assignment means for them; unusable ones are left out."""
         hand_ins: list[HandIn] = []
         terms: dict[str, Terms] = {}

@@ -19,6 +19,9 @@ MAX_VERSIONS: Final = 200
 MAX_OFFERED: Final = 5000
 """Files that are looked at, those included that an assignment drops."""
 
+MAX_NAMES: Final = 256 * 1024
+"""Bytes of all paths together: they stand in the receipt, which is kept for good and read at each look."""
+
 _NAMED: Final = 10
 """Faults of one kind that are told one by one."""
 
@@ -45,6 +48,11 @@ def look(assignment: Assignment, offered: Sequence[File]) -> Looked:
         return Looked(
             [], [], [f"{count(len(offered), 'file')} were offered, at most {MAX_OFFERED} are looked at"]
         )
+    names = sum(len(file.path.encode("utf-8", "surrogatepass")) for file in offered)
+    if names > MAX_NAMES:
+        most = format_size(MAX_NAMES)
+        reason = f"its paths have {format_size(names)}, at most {most} are looked at: name fewer files"
+        return Looked([], [], [reason])
     for file in offered:
         try:
             files.append(file._replace(path=checked_path(file.path)))

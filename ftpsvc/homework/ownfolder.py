@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 from ftpsvc.digests import Bytes
 from ftpsvc.exceptions import (
@@ -17,6 +17,7 @@ from ftpsvc.exceptions import (
     HandInRefused,
     NotFound,
     PermissionDenied,
+    StorageError,
 )
 from ftpsvc.homework.desk import INCOMING, Desk
 from ftpsvc.homework.ownview import OwnView
@@ -108,7 +109,7 @@ class OwnFolder(OwnView):
                 self._inner(path), size, algorithm=algorithm, modified=modified, mode=mode, clobber=clobber,
                 owner=self._user,
             )  # fmt: skip
-        return _Arriving(upload, path, lambda: self._still(name, file, path))
+        return _Arriving(upload, path, name, file, self._still)
 
     def begin(
         self,
@@ -128,16 +129,42 @@ class OwnFolder(OwnView):
                 self._inner(path), size, algorithm=algorithm, owner=self._user, evict=evict, restart=restart,
                 clobber=clobber, look=look,
             )  # fmt: skip
-        return _ArrivingBegun(begun, path, lambda: self._still(name, file, path))
+        return _ArrivingBegun(begun, path, name, file, self._still)
 
     @contextmanager
-    def _still(self, name: str, file: File, path: RemotePath) -> Iterator[str]:
-        """Keeps a hand-in as it is while a file of it becomes visible, and gives the digest that this must have."""
-        with self._desk.door(name, self._user), self._told(path):
+    def _still(self, name: str) -> Iterator[Callable[[_Arriving, str | None], None]]:
+        """Keeps a hand-in as it is while files of it become visible, and gives what checks such a file."""
+        with self._desk.door(name, self._user):
             under = self._desk.under(name, self._user)
-            if under is None or file not in under.files:
-                raise PermissionDenied("this hand-in is over, or has another list by now", str(path))
-            yield file.sha256
+            files = frozenset(() if under is None else under.files)
+
+            def check(one: _Arriving, digest: str | None) -> None:
+                if one.file not in files:
+                    raise PermissionDenied("this hand-in is over, or has another list by now", str(one.path))
+                if digest != one.file.sha256:
+                    raise DigestMismatch(str(one.path), _ALGORITHM, one.file.sha256, digest or "")
+
+            yield check
+
+    def commit_all(self, uploads: Sequence[tuple[Upload, str]]) -> Sequence[Entry | FtpsvcError]:
+        ours = [(one, digest) for one, digest in uploads if isinstance(one, _Arriving)]
+        if len(ours) < len(uploads) or len({one.assignment for one, _ in ours}) != 1:
+            return super().commit_all(uploads)
+        found: dict[int, Entry | FtpsvcError] = {}
+        with self._still(ours[0][0].assignment) as check:
+            for number, (one, digest) in enumerate(ours):
+                try:
+                    check(one, digest)
+                except FtpsvcError as error:
+                    one.abort()
+                    found[number] = error
+            good = [number for number in range(len(ours)) if number not in found]
+            outcomes = self._storage.commit_all([(ours[number][0].inner, ours[number][1]) for number in good])
+        for number, outcome in zip(good, outcomes, strict=True):
+            if isinstance(outcome, StorageError | PermissionDenied) and outcome.path:
+                outcome.path = str(ours[number][0].path)
+            found[number] = outcome
+        return [found[number] for number in range(len(ours))]
 
 
 def check_own(desk: Desk, user: str, created: int) -> None:
@@ -156,50 +183,52 @@ def _is_incoming(parts: tuple[str, ...]) -> bool:
     return len(parts) > 2 and parts[1] == INCOMING
 
 
+_Still: TypeAlias = Callable[[str], AbstractContextManager[Callable[["_Arriving", str | None], None]]]
+
+
 class _Arriving(Upload):
     """A file of a hand-in: visible only if it is the one of the list."""
 
-    def __init__(
-        self, upload: Upload, path: RemotePath, still: Callable[[], AbstractContextManager[str]]
-    ) -> None:
+    def __init__(self, upload: Upload, path: RemotePath, assignment: str, file: File, still: _Still) -> None:
         self.path = path
-        self._upload = upload
+        self.assignment = assignment
+        self.file = file
+        self.inner = upload
         self._still = still
 
     @property
     def written(self) -> int:  # type: ignore[override]  # read only, as everybody but the upload itself treats it
-        return self._upload.written
+        return self.inner.written
 
     def write(self, data: Bytes) -> None:
-        self._upload.write(data)
+        self.inner.write(data)
 
     def place(self, data: Bytes, offset: int) -> None:
-        self._upload.place(data, offset)
+        self.inner.place(data, offset)
 
     def take(self, count: int, source: Reader | None, scratch: memoryview) -> None:
-        self._upload.take(count, source, scratch)
+        self.inner.take(count, source, scratch)
 
     def commit(self, digest: str | None) -> Entry:
         try:
-            with self._still() as expected:
-                if digest != expected:
-                    raise DigestMismatch(str(self.path), _ALGORITHM, expected, digest or "")
-                return self._upload.commit(digest)
-        except FtpsvcError:
-            self._upload.abort()
+            with self._still(self.assignment) as check:
+                check(self, digest)
+                return self.inner.commit(digest)
+        except FtpsvcError as error:
+            self.inner.abort()
+            if isinstance(error, StorageError | PermissionDenied) and error.path:
+                error.path = str(self.path)
             raise
 
     def abort(self) -> None:
-        self._upload.abort()
+        self.inner.abort()
 
 
 class _ArrivingBegun(_Arriving, Begun):
     """The same of one that can be resumed."""
 
-    def __init__(
-        self, begun: Begun, path: RemotePath, still: Callable[[], AbstractContextManager[str]]
-    ) -> None:
-        super().__init__(begun, path, still)
+    def __init__(self, begun: Begun, path: RemotePath, assignment: str, file: File, still: _Still) -> None:
+        super().__init__(begun, path, assignment, file, still)
         self._begun = begun
 
     def digest(self) -> str:

@@ -168,7 +168,11 @@ class Service:
         exchange.about |= {
             "tree_sha256": version.tree_sha256, "version": version.number, "seq": version.receipt.seq,
         }  # fmt: skip
-        found = standing.lateness[request.assignment, version.number]
+        # It is handed in, also where an older version is damaged and nobody can say how it stands.
+        key = (request.assignment, version.number)
+        found = standing.lateness.get(key) or Lateness(
+            version.receipt.late_seconds, on_time=True, percent=0.0, late_days_used=0
+        )
         return HandedIn(
             path=f"/{SUBMISSIONS}/{request.assignment}/{version.number:04}", number=version.number,
             received=nanoseconds(version.stamps.received), tree_sha256=version.tree_sha256,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ftpsvc.credentials import Credentials
 from ftpsvc.homework.extension import Homework
@@ -39,10 +40,10 @@ class Course:
 
 
 @contextmanager
-def course(root: Path, *names: str) -> Iterator[Course]:
+def course(root: Path, *names: str, **settings: Any) -> Iterator[Course]:
     """Runs a server for the length of a block, with an assignment `sums` that is open, and one user for each name."""
     root.mkdir(exist_ok=True)
     assignments.write(root / "assignments" / "sums")
     tokens = {name: add_user(root, name) for name in names}
-    with embedded(root, extensions=[Homework()], guest="read") as daemon:
+    with embedded(root, extensions=[Homework()], guest="read", **settings) as daemon:
         yield Course(root, str(daemon.addresses[0]), tokens)

@@ -17,7 +17,7 @@ from ftpsvc.homework.commands.receipts import receipts
 from ftpsvc.homework.submissions import Submissions
 from ftpsvc.protocol import headers
 from ftpsvc_client import connect
-from ftpsvc_client.handin import collect
+from ftpsvc_client.handin import collect, send
 from ftpsvc_client.homework import Homework
 from ftpsvc_client.watching import Unwatched
 from tests.helpers import assignments
@@ -189,8 +189,7 @@ def killed_in_mid_hand_in(daemon: ServerProcess, token: Credentials, work: Path,
     with connect(daemon.url, credentials=token) as client:
         homework = Homework(client)
         begun, offer = homework._offer("sums", found.files)
-        for path in offer.wanted:
-            homework._send(found.local[path], f"{begun.path}/{path}", Unwatched())
+        send(client, "sums", found, offer.wanted, begun.path, Unwatched())
         request = headers.SubmitCommit(assignment="sums", begun=begun.begun, tree_sha256=begun.tree_sha256)
         with client._turn() as link:
             link.submit(request, lambda event: None)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ftpsvc.accounts.database import FILE
 from ftpsvc.exceptions import (
     BadReceipt,
     Changed,
+    ConfigError,
     FtpsvcError,
     HandInRefused,
     NotFound,
@@ -24,7 +26,12 @@ from ftpsvc.exceptions import (
 from ftpsvc.homework import journal
 from ftpsvc.receipts.chain import Audit
 from ftpsvc.receipts.receipt import Receipt, Refusal
+from ftpsvc.storage.base import Durability
 from ftpsvc_client import Client, Offer, papers
+from ftpsvc_client.handin import collect, send
+from ftpsvc_client.homework import Homework
+from ftpsvc_client.watching import Unwatched
+from tests.helpers import receipts
 from tests.helpers.examples import load
 from tests.helpers.handins import Course, course
 from tests.helpers.raw_peer import RawPeer, frame
@@ -87,6 +94,9 @@ def test_a_refusal_leaves_a_note_and_no_version(here: Course, work: Path) -> Non
         assert list(alice.list("/submissions")) == []
         with pytest.raises(NotFound):
             alice.submit("other", [work])
+        for none in ("", "x" * 41, "\udcff"):
+            with pytest.raises(ConfigError, match="is no id of an assignment"):
+                alice.submit(none, [work])
     (note,) = (work / ".ftpsvc" / "receipts").glob("sums-refused-*.json")
     paper, signature = papers.read(str(note))
     assert Refusal.verified(paper, signature)[0].user == "alice"
@@ -183,32 +193,86 @@ def test_an_interrupted_hand_in_goes_on_where_it_was(here: Course, work: Path) -
     (work / "README").write_bytes(os.urandom(1000))
     offers: list[Offer] = []
 
-    class Stop(Exception):
-        pass
-
-    class Watcher:
-        def __init__(self) -> None:
-            self.done = 0
-
-        def expect(self, files: int, size: int) -> None: ...
-        def begin(self, name: str, size: int) -> None:
-            if self.done:
-                raise Stop
-
-        def advance(self, count: int) -> None: ...
-        def phase(self, name: str, size: int) -> None: ...
-        def verifying(self) -> None: ...
-        def end(self, *, done: bool) -> None:
-            self.done += 1
-
-    with here.client("alice") as alice, pytest.raises(Stop):
-        alice.submit("sums", [work], progress=Watcher())
+    with here.client("alice") as alice:
+        found = collect([work])
+        begun, _ = Homework(alice)._offer("sums", found.files)
+        send(alice, "sums", found, ["README"], begun.path, Unwatched())
     with here.client("alice") as alice:
         assert list(alice.list("/submissions")) == []
         done = alice.submit("sums", [work], offered=offers.append)
     assert (offers[0].held, offers[0].wanted, done.number) == (("README",), ("sums.py",), 1)
     receipt = Receipt.decode(done.receipt)
     assert receipt.begun < receipt.received
+
+
+def test_a_hand_in_that_another_one_takes_the_place_of_says_so_and_stores_nothing(
+    here: Course, work: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sums.py").write_bytes(b"print(6)\n")  # as long as the one of `work`
+    with here.client("alice") as first, here.client("alice") as second:
+
+        def begin_another(offer: Offer) -> None:
+            Homework(second)._offer("sums", collect([other]).files)
+
+        def finish_another(offer: Offer) -> None:
+            assert second.submit("sums", [other]).number == 1
+
+        for meanwhile in (begin_another, finish_another):
+            with pytest.raises(HandInRefused, match="another hand-in for sums"):
+                first.submit("sums", [work], offered=meanwhile)
+        assert first.submit("sums", [work]).number == 2
+
+
+def test_of_files_that_are_made_durable_together_those_of_the_list_are_kept(tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    for name in ("README", "README.md", "sums.py"):
+        (both / name).write_bytes(f"{name} 1\n".encode())
+    offers: list[Offer] = []
+    with (
+        course(tmp_path / "root", "alice", durability=Durability.FULL) as here,
+        here.client("alice") as first,
+        here.client("alice") as second,
+    ):
+
+        def take_over(offer: Offer) -> None:
+            files = collect([both]).files
+            Homework(second)._offer("sums", [*files[:-1], files[-1]._replace(sha256="0" * 64)])
+
+        with pytest.raises(HandInRefused, match="another hand-in for sums"):
+            first.submit("sums", [both], offered=take_over)
+        assert first.submit("sums", [both], offered=offers.append).number == 1
+        assert offers[0].held == ("README", "README.md")
+        version = here.submissions.version("sums", "alice", 1)
+        assert {path.name: path.read_bytes() for path in version.files.iterdir()} == {
+            path.name: path.read_bytes() for path in both.iterdir() if path.is_file()
+        }
+
+
+def test_two_hand_ins_of_the_same_files_at_once_share_the_folder_of_receipts(tmp_path: Path) -> None:
+    signer = receipts.new_signer(tmp_path)
+    paper, signature = receipts.receipt(signer, {"sums.py": b"print(5)\n"})
+    where = tmp_path / "receipts"
+    with ThreadPoolExecutor(4) as pool:
+        kept = [
+            pool.submit(papers.keep, str(where), paper, signature, "sums-0001", Receipt) for _ in range(40)
+        ]
+    assert {one.result() for one in kept} == {str(where / "sums-0001.json")}
+    assert sorted(path.name for path in where.iterdir()) == [
+        "allowed_signers",
+        "sums-0001.json",
+        "sums-0001.json.sig",
+    ]
+
+
+def test_a_link_in_the_place_of_a_required_file_is_told(here: Course, work: Path) -> None:
+    (work / "sums.py").rename(work / "real.py")
+    (work / "sums.py").symlink_to("real.py")
+    with here.client("alice") as alice, pytest.raises(HandInRefused, match=r"sums\.py is missing") as caught:
+        alice.submit("sums", [work])
+    assert caught.value.hint == f"left out, being links or no regular files: {work / 'sums.py'}"
 
 
 def test_only_the_files_of_the_list_can_be_stored_and_only_as_they_were_listed(
@@ -232,14 +296,13 @@ def test_only_the_files_of_the_list_can_be_stored_and_only_as_they_were_listed(
 
 
 def test_a_key_that_is_not_the_known_one_is_told(here: Course, work: Path, tmp_path: Path) -> None:
-    from tests.helpers import receipts
-
     folder = work / ".ftpsvc" / "receipts"
     folder.mkdir(parents=True)
     other = receipts.new_signer(tmp_path)
     (folder / "allowed_signers").write_text(other.public.allowed_signers([Receipt.NAMESPACE]) + "\n")
-    with here.client("alice") as alice, pytest.raises(BadReceipt, match="which is not in"):
+    with here.client("alice") as alice, pytest.raises(BadReceipt, match="which is not in") as caught:
         alice.submit("sums", [work])
+    assert "the server says that it keeps version 1" in str(caught.value.hint)
     shutil.rmtree(folder)
 
 

@@ -144,6 +144,38 @@ def test_begun_survives_as_long_as_the_files_are_the_same(desk: Desk, clock: Clo
     assert other.held == frozenset()
 
 
+def test_a_clock_that_was_ahead_for_a_while_makes_nobody_late(
+    desk: Desk, root: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.now = DUE - timedelta(days=1, minutes=2)
+    assert hand_in(desk, WANTED, "bob") == 1
+    clock.now = DUE + timedelta(days=1)
+    ahead = desk.begin("sums", "alice", receipts.files_of(WANTED))
+    assert hand_in(desk, WANTED, "carl", late=True) == 1
+    clock.now = DUE - timedelta(days=1)
+    again = desk.begin("sums", "alice", receipts.files_of(WANTED))
+    assert ahead.under.begun > again.under.begun == clock.now
+    assert again.lateness.seconds == 0
+    assert hand_in(desk, WANTED) == 1
+    version = desk.submissions.version("sums", "alice", 1)
+    assert (version.receipt.late_seconds, version.stamps.received) == (0, clock.now)
+    assert "the clock is" in caplog.text
+    assert ["back-dated" in text for text in faults(desk, root)] == [True]  # nothing is hidden
+    clock.now -= timedelta(minutes=1)  # a little is smoothed over
+    assert hand_in(desk, WANTED, "dora") == 1
+    assert desk.submissions.version("sums", "dora", 1).receipt.late_seconds == 0
+
+
+def test_names_that_would_fill_the_receipts_are_refused(desk: Desk) -> None:
+    many = [
+        *receipts.files_of(WANTED),
+        *(File(f"{number:04}{'x' * 200}", 1, "0" * 64) for number in range(1500)),
+    ]
+    with pytest.raises(HandInRefused, match=r"its paths have .* at most 256\.0 KiB"):
+        desk.begin("sums", "alice", many)
+    assert len(desk.begin("sums", "alice", many[:1000]).under.dropped) == 999
+
+
 def test_what_is_the_same_is_not_sent_again(desk: Desk) -> None:
     both = {**WANTED, "README": b"read\n"}
     desk.begin("sums", "alice", receipts.files_of(both))
@@ -230,7 +262,7 @@ def test_a_torn_line_of_the_chain_is_cut_and_its_version_keeps_its_link(root: Pa
 
 def test_a_clock_that_is_set_back_dates_nothing_back(desk: Desk, clock: Clock, root: Path) -> None:
     hand_in(desk, WANTED)
-    clock.now -= timedelta(hours=3)
+    clock.now -= timedelta(minutes=3)
     hand_in(desk, WANTED, "bob")
     assert faults(desk, root) == []
 

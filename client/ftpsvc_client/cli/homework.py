@@ -17,9 +17,6 @@ from ftpsvc_client.cli.params import LocalPath, common_options, examples, json_o
 if TYPE_CHECKING:
     from ftpsvc_client.homework import AssignmentStatus, HandIn, Offer
 
-_SHOWN = 20
-"""Names of files that are told one by one."""
-
 
 @click.command(
     epilog=examples(
@@ -79,13 +76,14 @@ def _show(app: App, offer: Offer) -> None:
     )
     if offer.dropped:
         app.out.note(f"not wanted by the assignment, and left out{_names(offer.dropped)}")
+    if offer.skipped:
+        app.out.note(f"left out, being links or no regular files{_names(offer.skipped)}")
 
 
 def _names(paths: tuple[str, ...]) -> str:
-    if not paths:
-        return ""
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return f": {', '.join(paths[:_SHOWN])}{more}"
+    from ftpsvc_client.homework import named
+
+    return f": {named(paths)}" if paths else ""
 
 
 def _confirm(app: App, done: HandIn) -> None:
