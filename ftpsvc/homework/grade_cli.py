@@ -15,6 +15,7 @@ from ftpsvc.server.exits import Exit, complain
 
 _COMMANDS: Final = {
     "collect": "ftpsvc.homework.commands.collect:collect",
+    "chaos": "ftpsvc.homework.commands.chaos:chaos",
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
     "missing": "ftpsvc.homework.commands.report:missing",
     "publish": "ftpsvc.homework.commands.publish:publish",
