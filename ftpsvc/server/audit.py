@@ -26,6 +26,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.server import log
+from ftpsvc.server.allowance import Allowance
 
 FOLDER: Final = (".ftpsvc", "audit")
 CURRENT: Final = "audit.jsonl"
@@ -55,7 +56,11 @@ class Urgency(enum.Enum):
 
 
 class Audit:
-    """Writes the audit of one root. Thread-safe; one daemon at a time, which a lock ensures."""
+    """Writes the audit of one root. Thread-safe; one daemon at a time, which a lock ensures.
+
+    Attributes:
+        strangers: How much who has not logged in may have written down.
+    """
 
     def __init__(self, root: Path, *, file_size: int, files: int, durable: bool = True) -> None:
         """Opens the audit, and makes its folder if need be.
@@ -71,6 +76,7 @@ class Audit:
         """
         import fcntl  # POSIX only, like all that runs here; late, so that the module can be read anywhere
 
+        self.strangers = Allowance()
         self._file_size = file_size
         self._files = files
         self._durable = durable
@@ -145,6 +151,8 @@ class Audit:
 
     def close(self) -> None:
         """Writes and syncs what is left, and gives the lock back. No event may follow."""
+        if left_out := self.strangers.close():
+            self.record("more-refusals", count=left_out)
         self._closing.set()
         self._wanted.set()
         self._thread.join()

@@ -10,7 +10,7 @@ from ftpsvc.protocol.connection import RequestReceived
 from ftpsvc.protocol.headers import Get, IssueToken, Patch, Put, RevokeToken
 from ftpsvc.server.audit import Audit, Urgency
 from ftpsvc.server.exchange import Exchange
-from ftpsvc.server.session import Session
+from ftpsvc.server.session import Rights, Session
 
 KEPT: Final = frozenset(
     {"auth", "put", "patch", "get", "mkdir", "rm", "mv", "set-password", "issue-token", "revoke-token"}
@@ -22,7 +22,9 @@ REFUSALS: Final = frozenset({"auth-required", "permission-denied", "invalid-path
 _ACCOUNT: Final = frozenset({"set-password", "issue-token", "revoke-token"})
 _NAMES: Final = {"auth": "log-in", "issue-token": "token-issued", "revoke-token": "token-revoked"}
 _MOST_REFUSALS: Final = 100
-"""Of one session: somebody who is refused a million times must not push everything else out of the files."""
+"""Of one session: somebody who is refused a million times must not push everything else out of the files. What who has
+not logged in may cause is bounded over all their sessions, by `Allowance`."""
+_STRANGERS_CHARACTERS: Final = 80
 
 
 def request(
@@ -39,6 +41,7 @@ def request(
     """
     session = exchange.session
     op = event.op
+    stranger, left_out = False, None
     operation = exchange.operations.get(op)
     kept = op in KEPT or (operation is not None and operation.kept)
     if outcome is None:
@@ -50,12 +53,20 @@ def request(
         result = outcome.code if isinstance(outcome, FtpsvcError) else "internal"
         if not kept and result not in REFUSALS:
             return
-        session.refused += 1
-        if session.refused > _MOST_REFUSALS:
-            return
+        if session.rights is Rights.NONE:
+            left_out = audit.strangers.take(session.address)
+            if left_out is None:
+                return
+            stranger = True
+        else:
+            session.refused += 1
+            if session.refused > _MOST_REFUSALS:
+                return
     fields: dict[str, Any] = {"result": result, **_who(session)}
     fields |= _what(session, event, exchange.about) | exchange.about
     fields["result"] = result
+    if stranger:
+        fields = {key: _shortened(value) for key, value in fields.items()} | {"left_out": left_out or None}
     if op == "auth" and session.identity is not None and outcome is None:
         del fields["claimed"]
         fields |= {"via": session.identity.kind.value, "token": session.identity.token_id}
@@ -66,6 +77,13 @@ def request(
     elif op == "auth" or outcome is not None:
         urgency = Urgency.WRITTEN
     audit.record(_NAMES.get(op, op), urgency=urgency, **fields)
+
+
+def _shortened(value: Any) -> Any:
+    """Cuts a text of somebody who may write whatever they like."""
+    if isinstance(value, str) and len(value) > _STRANGERS_CHARACTERS:
+        return value[:_STRANGERS_CHARACTERS] + "..."
+    return value
 
 
 def turned_away(audit: Audit, address: str, reason: str) -> None:

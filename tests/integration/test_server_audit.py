@@ -14,13 +14,15 @@ import pytest
 
 from ftpsvc import digests
 from ftpsvc.exceptions import AuthenticationFailed, ConfigError, FtpsvcError, QuotaExceeded
+from ftpsvc.server.allowance import ADDRESS_BURST, ALL_BURST, Allowance
 from ftpsvc.server.audit import Audit, Urgency, line, record_beside
 from ftpsvc.server.auditread import Wanted, moment, read, shown
 from ftpsvc_client import Credentials, connect
 from tests.helpers.counts import count
 from tests.helpers.daemon import GUARD, server
-from tests.helpers.embedded import dial, embedded
-from tests.helpers.raw_peer import frame
+from tests.helpers.embedded import ANY_PORT, dial, embedded
+from tests.helpers.logins import Clock
+from tests.helpers.raw_peer import RawPeer, frame
 from tests.helpers.users import add_user
 
 NAME = "a 名 \u202e'\".txt"
@@ -132,6 +134,40 @@ def test_refusals_of_one_session_do_not_push_the_rest_out(root: Path) -> None:
     found = events(root)
     assert [event["event"] for event in found] == ["mkdir"] * 100 + ["more-refusals"]
     assert found[-1]["count"] == 151
+
+
+def test_strangers_do_not_push_the_rest_out_however_often_they_connect(root: Path, short_tmp: Path) -> None:
+    request = frame({"op": "mkdir", "path": "x/" * 1500})
+    elsewhere = f"{short_tmp}/s"
+    listen = (ANY_PORT, f"ftpsvc+unix://{elsewhere}")
+    with embedded(root, guest="none", listen=listen, limits={"window_bytes": 1 << 20}) as daemon:
+        for _ in range(10):
+            with dial(daemon) as peer:
+                peer.send(request * 150)
+                assert {peer.read()["code"] for _ in range(150)} == {"auth-required"}
+        with RawPeer(elsewhere) as peer:
+            assert peer.ask("mkdir", path="here")["code"] == "auth-required"
+    found = events(root)
+    assert [event["event"] for event in found].count("mkdir") < ADDRESS_BURST + 100
+    assert [event["path"] for event in found if event["address"] == "unix"] == ["/here"]
+    assert sum(event.get("left_out", 0) + (event["event"] == "mkdir") for event in found) == 1501
+    assert all(len(event["path"]) < 100 for event in found)
+
+
+def test_what_strangers_may_have_written_down() -> None:
+    clock = Clock(0.0)
+    allowed = Allowance(clock)
+    assert [allowed.take("192.0.2.1") for _ in range(ADDRESS_BURST)] == [0] * ADDRESS_BURST
+    assert [allowed.take("192.0.2.1") for _ in range(7)] == [None] * 7
+    assert allowed.take("192.0.2.2") == 7, "another address has a purse of its own"
+    assert allowed.take("2001:db8::1") == 0
+    clock.now += 2
+    assert [allowed.take("192.0.2.1"), allowed.take("192.0.2.1")] == [0, None]
+    many = [allowed.take(f"198.51.{number // 250}.{number % 250}") for number in range(10_000)]
+    assert len(many) - many.count(None) <= ALL_BURST, "all addresses together"
+    clock.now += 1
+    assert allowed.take("192.0.2.9") == many.count(None)
+    assert allowed.close() == 0
 
 
 def test_clients_that_got_no_seat_are_there_one_a_second(root: Path) -> None:
