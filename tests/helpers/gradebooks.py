@@ -69,9 +69,6 @@ def add_people(root: Path) -> None:
     with Accounts(root, clock=lambda: 1767225600.0) as accounts:  # 2026 begins, before anything is handed in
         for name, (display, number, group) in PEOPLE.items():
             accounts.add(name, display_name=display, student_id=number, group=group)
-    with Accounts(
-        root, clock=lambda: 1782864000.0
-    ) as accounts:  # July: another prof than the one who handed in
         accounts.add("prof", role=Role.TEACHER)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ftpsvc.accounts.store import Accounts
 from ftpsvc.exceptions import ConfigError, NotFound, PermissionDenied
 from ftpsvc.homework.extension import Homework
 from ftpsvc.homework.sandbox.base import Sandbox
@@ -14,6 +15,7 @@ from ftpsvc_client import Client, connect
 from tests.helpers import gradebooks
 from tests.helpers.embedded import embedded
 from tests.helpers.gradebooks import call
+from tests.helpers.grading import Course
 
 AUTHOR = ("--author", "prof")
 
@@ -70,7 +72,7 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
                 for secret in ("secret", "neat", "hostname", "grader"):
                     assert secret not in told
 
-            for name in ("carol", "dave"):
+            for name in ("carol", "dave", "prof"):
                 with connect(url, credentials=tokens[name]) as other:
                     assert list(other.list("/feedback")) == []
                     answers = []
@@ -84,11 +86,6 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
                             other.stat(path)
                         answers.append(str(caught.value).replace(path, "PATH"))
                     assert len(set(answers)) == 1
-            with (
-                connect(url, credentials=tokens["prof"]) as other,
-                pytest.raises(PermissionDenied, match="before"),
-            ):
-                list(other.list("/feedback"))
             with pytest.raises(PermissionDenied):
                 alice.put(b"10", "/feedback/hw1/feedback.txt")
             with pytest.raises(PermissionDenied):
@@ -110,6 +107,30 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
     ]  # fmt: skip
     with pytest.raises(ConfigError, match="no student"):
         call(root, "publish", "hw1", "--user", "nobody", *AUTHOR)
+
+
+def test_who_gets_a_name_that_was_anothers_gets_neither_the_feedback_nor_the_points(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    gradebooks.add_people(root)
+    course = Course(root)
+    course.assignment("hw1", gradebooks.TESTS)
+    course.hand_in("hw1", "alice", {"main.py": "print(6)"})
+    place = root / "submissions" / "hw1" / "alice" / "feedback" / "0001"
+    place.mkdir(parents=True)
+    (place / "results.json").write_text("{}")
+    with Accounts(root, clock=lambda: 1782864000.0) as accounts:  # in July, after what was handed in
+        accounts.remove("alice")
+        accounts.add("alice", display_name="Another Alice", student_id="2001")
+    with (
+        embedded(root, extensions=[Homework()], guest="read") as daemon,
+        connect(str(daemon.addresses[0]), credentials=gradebooks.token(root, "alice")) as alice,
+    ):
+        for look in (lambda: list(alice.list("/feedback")), lambda: alice.stat("/feedback/hw1/results.json")):
+            with pytest.raises(PermissionDenied, match="before this account"):
+                look()
+    said = call(root, "report", "hw1").stdout
+    assert "alice" in said
+    assert "Another" not in said
 
 
 def test_what_is_not_whole_is_published_only_when_that_is_said_and_tests_wait_for_the_due_time(

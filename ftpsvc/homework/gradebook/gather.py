@@ -5,8 +5,9 @@ One damaged hand-in, or one assignment that cannot be used, harms no other: it i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -98,10 +99,15 @@ def gather(
 def _students(root: Path, submissions: Submissions, names: list[str], database: str | None) -> list[Student]:
     """Returns the students of the roster, and who handed something in without being there any more.
 
-    What teachers hand in to try it is not in the gradebook.
+    What teachers hand in to try it is not in the gradebook. Where a name was another's before, its points are the
+    other's, of whom the roster says nothing now.
     """
-    users = _users(root, database)
     handed_in = {user for name in names for user in submissions.users(name)}
+    users = [
+        user
+        for user in _users(root, database)
+        if user.name not in handed_in or not _others(submissions, user)
+    ]
     known = {
         user.name: Student(user.name, user.display_name, user.student_id, user.group)
         for user in users
@@ -109,6 +115,17 @@ def _students(root: Path, submissions: Submissions, names: list[str], database: 
     }
     others = handed_in - {user.name for user in users}
     return [*known.values(), *(Student(name) for name in sorted(others))]
+
+
+def _others(submissions: Submissions, user: User) -> bool:
+    """Returns whether something was handed in under a name before there was this account."""
+    since = datetime.fromtimestamp(user.created, UTC)
+    for name in submissions.assignments():
+        numbers = submissions.numbers(name, user.name)
+        with suppress(BadReceipt):
+            if numbers and submissions.version(name, user.name, numbers[0]).stamps.begun < since:
+                return True
+    return False
 
 
 def _users(root: Path, database: str | None) -> list[User]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ftpsvc
 from ftpsvc.exceptions import ConfigError
-from ftpsvc.text import printable
+from ftpsvc.text import count, printable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -187,7 +187,7 @@ def _merged(slices: Any, text: Text) -> tuple[tuple[int, int], ...]:
 
 def page(title: str, pairs: Sequence[Pair], threshold: float) -> str:
     """Returns a page that shows pairs side by side, with what is alike marked."""
-    said = f"{len(pairs)} pairs of files with at least {threshold:.0%} in common"
+    said = f"{count(len(pairs), 'pair')} of files with at least {threshold:.0%} in common"
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
