@@ -27,6 +27,9 @@ from ftpsvc.transport import Channel
 PATIENCE: Final = 2.0
 """Seconds that a stranger has for sure: a log-in by a program takes milliseconds, also while many log in at once."""
 
+CROWD: Final = 64
+"""Strangers that one address may have at least, however full it is, before they lose that time to other addresses."""
+
 
 class _Phase(enum.Enum):
     STARTING = "starting"
@@ -197,9 +200,9 @@ class Registry:
                     f"all {self._per_group} connections that one address may have are in use",
                     self._per_group,
                 )
-            if self._taken >= self._limit and not self._make_room(now):
+            if self._taken >= self._limit and not self._make_room(now, newcomer=group):
                 raise Busy("", f"all {self._limit} connections of the server are in use", self._limit)
-            if self._strangers_taken >= self._max_strangers and not self._make_room(now):
+            if self._strangers_taken >= self._max_strangers and not self._make_room(now, newcomer=group):
                 raise Busy(
                     "",
                     f"all {self._max_strangers} connections for clients that have not logged in are in use",
@@ -212,12 +215,21 @@ class Registry:
             self._strangers_taken += 1
             return seat
 
-    def _make_room(self, now: float, group: str | None = None) -> bool:
-        """Dismisses the stranger that has been there for longest, of a group or of the group that has most."""
+    def _make_room(self, now: float, group: str | None = None, newcomer: str | None = None) -> bool:
+        """Dismisses the stranger that has been there for longest, of a group or of the group that has most.
+
+        One of a group that fills more than its part is dismissed for another group's newcomer also before its time:
+        else one machine that connects a thousand times a second would take each place again within `PATIENCE`.
+        """
         if group is None:
             group = max(self._strangers, key=lambda name: len(self._strangers[name]), default=None)
-        first = next(iter(self._strangers.get(group or "", ())), None)
-        if first is None or now - first.since < PATIENCE:
+        here = self._strangers.get(group or "", {})
+        first = next(iter(here), None)
+        if first is None:
+            return False
+        part = max(CROWD, self._max_strangers // 4)
+        too_many = len(here) > part and newcomer is not None and len(self._strangers.get(newcomer, ())) < part
+        if now - first.since < PATIENCE and not too_many:
             return False
         first.dismissed = True
         self._leave(first)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from ftpsvc.exceptions import Busy
-from ftpsvc.server.registry import PATIENCE, Registry, Seat
+from ftpsvc.server.registry import CROWD, PATIENCE, Registry, Seat
 
 
 class Clock:
@@ -97,6 +97,22 @@ def test_a_stranger_who_had_his_time_makes_room(crowds: list[Crowd]) -> None:
     crowd.registry.release(many[0][1], None)  # its thread finds out, and leaves: nothing is counted twice
     crowd.come("a newcomer")
     assert [seat.dismissed for seat, _, _ in many] == [True, True, False]
+
+
+def test_one_machine_that_floods_keeps_nobody_elsewhere_out(crowds: list[Crowd]) -> None:
+    crowd = Crowd(1000, 1000, strangers=CROWD + 2)
+    crowds.append(crowd)
+    lone, _, _ = crowd.come("a student")
+    many = [crowd.come("an attacker")[0] for _ in range(CROWD + 1)]
+    with pytest.raises(Busy, match="have not logged in"):
+        crowd.come("an attacker")
+    newcomer, _, _ = crowd.come("a newcomer")
+    assert [seat.dismissed for seat in many] == [True] + [False] * CROWD
+    assert not lone.dismissed
+    # What is no more than the part of one address is as safe as ever for its time, be it a class that starts at once.
+    with pytest.raises(Busy, match="have not logged in"):
+        crowd.come("a newcomer")
+    assert not newcomer.dismissed
 
 
 def test_one_of_a_class_cannot_hold_the_address_of_all(crowds: list[Crowd]) -> None:
