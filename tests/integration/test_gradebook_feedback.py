@@ -146,7 +146,30 @@ def test_what_is_not_whole_is_published_only_when_that_is_said_and_tests_wait_fo
     assert call(root, "publish", "hw3", "--partial", *AUTHOR).exit_code == 0
     place = root / "submissions" / "hw3" / "carol" / "feedback"
     assert "secret" not in (place / "0001" / "feedback.txt").read_text()
+    (place / ".staged-0002").mkdir()  # as a command that was killed leaves it
+    (place / ".staged-0002" / "feedback.txt").write_text("half")
     file = root / "assignments" / "hw3" / "extensions.toml"
     file.write_text('[[extension]]\nuser = "carol"\ndue = 2026-06-06T00:00:00Z\n')
     assert call(root, "publish", "hw3", "--partial", *AUTHOR).exit_code == 0
     assert "2 secret: AC, 1 of 1" in (place / "0002" / "feedback.txt").read_text()
+    assert sorted(path.name for path in place.iterdir()) == ["0001", "0002"]
+
+
+def test_a_test_that_was_not_run_does_not_name_the_hidden_one_that_it_needs(
+    found_sandbox: tuple[Sandbox, str | None], tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    gradebooks.add_people(root)
+    course = Course(root)
+    test = '[[test]]\nname = "{}"\nkind = "run"\nrun = ["python3", "main.py"]\npoints = 1\n{}\n'
+    tests = test.format("secret", 'visibility = "hidden"') + test.format("shown", 'needs = ["secret"]')
+    course.assignment("hw1", tests)
+    course.hand_in("hw1", "alice", {"main.py": "raise SystemExit(1)"})
+    bwrap = ("--bwrap", found_sandbox[1]) if found_sandbox[1] else ()
+    assert call(root, "run", "hw1", *bwrap).exit_code == 0
+    assert call(root, "publish", "hw1", *AUTHOR).exit_code == 0
+    place = root / "submissions" / "hw1" / "alice" / "feedback" / "0001"
+    told = (place / "feedback.txt").read_text()
+    assert "2 shown: SKIP, - of 1\n    not run, because a test that it needs failed\n" in told
+    for text in (told, (place / "results.json").read_text()):
+        assert "secret" not in text

@@ -6,6 +6,7 @@ What a test's visibility hides, nothing in it names, but the points of all tests
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -71,7 +72,16 @@ def _shown(cell: Cell, now: datetime) -> tuple[list[tuple[Mark, TestResult]], li
             hidden.append(mark)
         else:
             shown.append((mark, test))
+    if hidden:
+        shown = [(mark, _without_names(test)) for mark, test in shown]
     return shown, hidden
+
+
+def _without_names(test: TestResult) -> TestResult:
+    """Returns a test that does not say which others it needs: that may be a hidden one."""
+    if test.extra_data.verdict != "SKIP":
+        return test
+    return test.model_copy(update={"output": "not run, because a test that it needs failed"})
 
 
 def _results(column: Column, user: str, cell: Cell, shown: list[tuple[Mark, TestResult]]) -> bytes:
@@ -132,6 +142,15 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
     """Makes a publication, which is on the disk when this returns."""
     above = folder / feedback.FOLDER
     above.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # two teachers at once
+        _replace(folder, above, files)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(folder: Path, above: Path, files: dict[str, bytes]) -> None:
     for name in os.listdir(above):
         if name.startswith(_STAGED):  # of a command that was killed
             shutil.rmtree(above / name)
