@@ -57,7 +57,8 @@ class AssignmentStatus(NamedTuple):
         due: Later is late.
         close: Later nothing is accepted.
         versions: How many one has handed in.
-        counts: Number of the version that counts; None: there is none.
+        counts: Number of the version that counts; None: there is none, or the best one does and nobody told yet which
+            that is.
         late_seconds: How late that is; 0 is in time.
         percent: What that takes of its points.
         late_days_used: Late days that it uses.

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ftpsvc.exceptions import BadReceipt, FtpsvcError, HandInRefused, InvalidRequest, Unavailable
-from ftpsvc.homework import door
+from ftpsvc.homework import door, feedback
 from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.journal import Journal
 from ftpsvc.homework.lateness import HandIn, Lateness, Stamps, Standing, Terms, moment, standing
@@ -355,7 +355,7 @@ class Desk:
         return standing([*hand_ins, new], terms, pool).lateness[assignment.id, number], left
 
     def standing(self, user: str) -> Standing:
-        """Returns how a user stands, as far as it does not depend on points."""
+        """Returns how a user stands, as far as it does not depend on points that are not published."""
         hand_ins, terms = self._history(user)
         return standing(hand_ins, terms, self.catalog.course().late_days)
 
@@ -384,8 +384,11 @@ class Desk:
         for assignment in self.catalog.all()[0]:
             with suppress(BadReceipt):
                 versions = self.submissions.versions(assignment.id, user)
-                hand_ins += [version.hand_in() for version in versions]
                 terms[assignment.id] = self.catalog.terms(assignment, user)
+                told = feedback.read(self.submissions.of(assignment.id, user))
+                # Of points a student knows what was published, and with it which one is best; of the others nothing.
+                best = told.version if told is not None and terms[assignment.id].count == "best" else None
+                hand_ins += [version.hand_in(1.0 if version.number == best else None) for version in versions]
         return hand_ins, terms
 
     # ------------------------------------------------------------ after a crash

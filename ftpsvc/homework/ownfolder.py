@@ -60,7 +60,8 @@ class OwnFolder(OwnView):
     def _inner(self, path: RemotePath) -> RemotePath:
         self._check_own()
         name, *rest = path.parts
-        if not rest and name not in self._names():
+        # How far the disk knows a path that is not the user's, others decided: the time to fail would tell of them.
+        if not self._desk.submissions.has(name, self._user) or (not rest and name not in self._names()):
             raise NotFound(str(path))
         own = (name, self._user)
         if rest[:1] == [INCOMING]:

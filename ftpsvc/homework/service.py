@@ -104,14 +104,10 @@ class Service:
         dates = self._desk.catalog.dates(assignment, user)
         if now < dates.open:
             return None
-        counting = standing.counting.get(name)
+        counting, versions = standing.counting.get(name), self._desk.submissions.numbers(name, user)
         told = feedback.read(self._desk.submissions.of(name, user))
-        if (
-            told is not None
-            and assignment.grading.count == "best"
-            and (name, told.version) in standing.lateness
-        ):
-            counting = told.version  # by its points, which only graders know before
+        if told is None and assignment.grading.count == "best" and len(versions) > 1:
+            counting = None  # which one is best, only graders know before
         found = Lateness(0, on_time=True, percent=0.0, late_days_used=0)
         if counting is not None:
             found = standing.lateness[name, counting]
@@ -119,7 +115,7 @@ class Service:
         rules = assignment.files
         return AssignmentLine(
             id=name, title=assignment.title, open=nanoseconds(dates.open), due=nanoseconds(dates.due),
-            close=nanoseconds(dates.close), versions=len(self._desk.submissions.numbers(name, user)), counts=counting,
+            close=nanoseconds(dates.close), versions=len(versions), counts=counting,
             late_seconds=found.seconds, percent=hundredths(found.percent), late_days_used=found.late_days_used,
             points=points, max_points=hundredths(assignment.points), max_files=rules.max_files,
             max_bytes=rules.max_bytes, required=list(rules.required), optional=list(rules.optional), extra=rules.extra,

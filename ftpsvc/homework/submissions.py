@@ -87,6 +87,13 @@ class Submissions:
             raise ValueError("that is no id of an assignment")
         return self.folder / assignment / check_user_name(user)
 
+    def has(self, assignment: str, user: str) -> bool:
+        """Returns whether there is anything of a user for an assignment, also if it is only under way."""
+        try:
+            return self.of(assignment, user).is_dir()
+        except ValueError:
+            return False
+
     def assignments(self) -> list[str]:
         """Returns the ids of the assignments that anything was handed in for, sorted."""
         return [name for name in _folders(self.folder) if _ID.fullmatch(name)]

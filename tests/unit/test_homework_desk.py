@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from ftpsvc.exceptions import ConfigError, HandInRefused, InvalidRequest
+from ftpsvc.exceptions import ConfigError, HandInRefused, InvalidRequest, NotFound
 from ftpsvc.homework import journal
 from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.desk import Desk
+from ftpsvc.homework.ownfolder import OwnFolder
 from ftpsvc.homework.submissions import Submissions
+from ftpsvc.paths import RemotePath
 from ftpsvc.receipts.chain import Audit
 from ftpsvc.receipts.receipt import Receipt, Refusal
 from ftpsvc.receipts.tree import File, tree_sha256
+from ftpsvc.storage.base import Durability
+from ftpsvc.storage.local import LocalStorage
 from tests.helpers import assignments, receipts
 
 DUE = datetime(2099, 11, 24, 22, 59, tzinfo=UTC)
@@ -294,3 +298,16 @@ def test_what_follows_a_hand_in_is_told_and_cannot_undo_it(
     assert hand_in(desk, WANTED) == 1
     assert told == ["alice 1"]
     assert "what follows a hand-in failed" in caplog.text
+
+
+def test_c24_where_a_user_has_nothing_others_cost_no_time(desk: Desk, root: Path) -> None:
+    hand_in(desk, WANTED)
+    storage = LocalStorage(root / "submissions", durability=Durability.RELAXED)
+    storage.close()  # who asks it now fails in another way
+    folder = OwnFolder(desk, storage, "bob", 0)
+    for name in ("sums", "none", "NO ID"):
+        for rest in ((), ("0001",), ("0001", "files", "sums.py"), ("incoming", "sums.py")):
+            path = RemotePath((name, *rest))
+            for ask in (folder.stat, folder.list, folder.read):
+                with pytest.raises(NotFound):
+                    ask(path)

@@ -56,6 +56,11 @@ def submit(app: App, assignment: str, sources: tuple[str, ...], late: bool) -> N
             if error.note is not None:
                 app.out.note("nothing was handed in, and it cost nothing")
             raise
+        except KeyboardInterrupt:
+            app.out.note(
+                "without a receipt nothing is handed in; the same command goes on where this one was"
+            )
+            raise
     app.account = None
     _confirm(app, done)
 
@@ -135,9 +140,10 @@ def _row(one: AssignmentStatus, now: datetime) -> tuple[str, ...]:
 
     left = int((one.due - now).total_seconds())
     state = span(left) if left > 0 else "closed" if now > one.close else "late now"
+    counts = str(one.counts) if one.counts is not None else "best" if one.versions else "-"
     points = "-" if one.points is None else f"{one.points:g}"
     return (
-        one.id, local(one.due), state, str(one.versions), "-" if one.counts is None else str(one.counts),
+        one.id, local(one.due), state, str(one.versions), counts,
         f"{points}/{one.max_points:g}", lateness_text(one) or "-", one.title,
     )  # fmt: skip
 
