@@ -86,11 +86,11 @@ class Group(click.Group):
     @staticmethod
     def told(ctx: click.Context, run: Callable[[], Any]) -> Any:
         """Runs something, and ends with what became of it in one line and an exit code."""
-        from ftpsvc.accounts.roster import RosterFaulty
-
         try:
             return run()
         except FtpsvcError as problem:
+            from ftpsvc.accounts.roster import RosterFaulty  # late: it brings the database, which few commands use
+
             if isinstance(problem, RosterFaulty):
                 list_faults(problem.faults)
             say(f"error: {problem}")
