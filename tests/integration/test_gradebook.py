@@ -178,7 +178,7 @@ def test_the_page_needs_nothing_else_runs_nothing_and_its_links_lead_somewhere(
     assert "dave (张伟): 13 h, -50 %" in page.text  # among the late ones
     assert "carol (<script>alert(1)</script>): due " in page.text  # among those who handed in nothing
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids)) == 2 + 4
+    assert len(ids) == len(set(ids)) == 6 + 2 + 4
     links = page.all("a", "href")
     assert {link[1:] for link in links if link.startswith("#")} == set(ids)
     outside = [link for link in links if not link.startswith("#")]

@@ -26,8 +26,8 @@ def read(client: Client, path: str) -> str:
     return out.getvalue().decode()
 
 
-def standing(client: Client) -> tuple[int | None, float | None]:
-    (one,) = [one for one in client.assignments().assignments if one.id == "hw1"]
+def standing(client: Client, name: str = "hw1") -> tuple[int | None, float | None]:
+    (one,) = [one for one in client.assignments().assignments if one.id == name]
     return one.counts, one.points
 
 
@@ -35,7 +35,14 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
     found_sandbox: tuple[Sandbox, str | None], tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    gradebooks.make(root, found_sandbox)
+    course = gradebooks.make(root, found_sandbox)
+    test = '[[test]]\nname = "t"\nkind = "run"\nrun = ["python3", "main.py"]\npoints = 4\n'
+    course.assignment("best", test, more='[grading]\ncount = "best"')
+    for program in ("raise SystemExit(1)", "pass", "raise SystemExit(2)"):
+        course.hand_in("best", "carol", {"main.py": program})
+    assert (
+        call(root, "run", "best", *(("--bwrap", found_sandbox[1]) if found_sandbox[1] else ())).exit_code == 0
+    )
     tokens = {name: gradebooks.token(root, name) for name in ("alice", "bob", "carol", "dave", "prof")}
     with embedded(root, extensions=[Homework()], guest="read") as daemon:
         url = str(daemon.addresses[0])
@@ -91,6 +98,12 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
             with pytest.raises(PermissionDenied):
                 alice.remove("/feedback/hw1", recursive=True)
 
+            with connect(url, credentials=tokens["carol"]) as carol:  # nobody knows which is best before
+                assert standing(carol, "best") == (1, None)
+                assert call(root, "publish", "best", *AUTHOR).exit_code == 0
+                assert standing(carol, "best") == (2, 4.0)
+                call(root, "publish", "best", "--withdraw", *AUTHOR)
+
             assert "published for 0 students, 2 as before" in call(root, "publish", "hw1", *AUTHOR).stderr
             call(root, "set", "hw1", "alice", "style", "2", "--reason", "asked", *AUTHOR)
             assert read(alice, "/feedback/hw1/feedback.txt") == text  # until it is published again
@@ -100,8 +113,8 @@ def test_feedback_is_its_owners_and_names_nothing_that_is_hidden(
             assert list(alice.list("/feedback")) == []
             assert standing(alice) == (1, None)
     audit = (root / ".ftpsvc" / "audit" / "audit.jsonl").read_text().splitlines()
-    commands = [json.loads(line) for line in audit]
-    assert [one["arguments"] for one in commands if one.get("command") == "grade publish"] == [
+    commands = [one for one in map(json.loads, audit) if one.get("command") == "grade publish"]
+    assert [one["arguments"] for one in commands if one["arguments"].startswith("hw1")] == [
         "hw1 partial=false changed=2 users=*", "hw1 partial=false changed=1 users=alice",
         "hw1 withdraw changed=2 users=*",
     ]  # fmt: skip

@@ -59,6 +59,11 @@ summary { cursor: pointer; }
 footer { margin-top: 2rem; font-size: .85rem; opacity: .7; }
 """
 
+_SECTIONS: Final = {
+    "distribution": "Distribution", "points": "Points", "late": "Late", "missing": "Missing",
+    "open": "Without a final score", "hand-ins": "Hand-ins",
+}  # fmt: skip
+
 _MARKS: Final = {
     State.WAITING: ("?", "wait"), State.FAILED: ("error", "bad"), State.DAMAGED: ("damaged", "bad"),
     State.MISSING: ("-", "none"),
@@ -85,8 +90,9 @@ def render(book: Gradebook, root: Path, beside: Path | None, made: datetime, zon
         '<meta name="referrer" content="no-referrer">',
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{_text(title)}</h1>",
-        *_matrix(book),
+        f"<nav>{' &middot; '.join(f'<a href=#{place}>{name}</a>' for place, name in _SECTIONS.items())}</nav>",
         *_plots(book),
+        *_matrix(book),
         *_lists(book, zone),
         *_details(book, links, zone),
         f"<footer>Made {_text(_time(made, zone))} by ftpsvc-grade report; make it anew after each change.</footer>",
@@ -96,7 +102,7 @@ def render(book: Gradebook, root: Path, beside: Path | None, made: datetime, zon
 
 
 def _matrix(book: Gradebook) -> Iterable[str]:
-    yield "<h2>Points</h2>"
+    yield _section("points")
     if not book.rows or not book.columns:
         yield "<p>There are no students or no assignments yet.</p>"
         return
@@ -137,7 +143,7 @@ def _cell(row: Row, column: Column) -> str:
 
 
 def _plots(book: Gradebook) -> Iterable[str]:
-    yield '<h2>Distribution</h2><div class="plots">'
+    yield _section("distribution") + '<div class="plots">'
     for column in book.columns:
         yield f"<figure><h3>{_text(column.id)}: {_text(column.title)}</h3>"
         yield _plot(histogram(book.scores(column), column.points), column)
@@ -173,13 +179,13 @@ def _plot(counts: list[int], column: Column) -> str:
 
 
 def _lists(book: Gradebook, zone: tzinfo | None) -> Iterable[str]:
-    yield "<h2>Late</h2>"
+    yield _section("late")
     yield from _list(book, lambda cell: cell.late, lambda cell: f"{terminal.late(cell)}")
-    yield "<h2>Missing</h2>"
+    yield _section("missing")
     yield from _list(
         book, lambda cell: cell.state is State.MISSING, lambda cell: f"due {_time(cell.fact.due, zone)}"
     )
-    yield "<h2>Without a final score</h2>"
+    yield _section("open")
     open_ = (State.WAITING, State.FAILED, State.DAMAGED, State.BY_HAND)
     yield from _list(book, lambda cell: cell.state in open_, terminal.note)
 
@@ -227,7 +233,7 @@ class _Links:
 
 
 def _details(book: Gradebook, links: _Links, zone: tzinfo | None) -> Iterable[str]:
-    yield "<h2>Hand-ins</h2>"
+    yield _section("hand-ins")
     for column in book.columns:
         yield f'<h3 id="{_anchor("a", column.id)}">{_text(column.id)}: {_text(column.title)}, '
         yield f"due {_text(_time(column.due, zone))}</h3>"
@@ -259,8 +265,12 @@ def _details(book: Gradebook, links: _Links, zone: tzinfo | None) -> Iterable[st
         yield "</tbody></table></div>"
 
 
+def _section(place: str) -> str:
+    return f'<h2 id="{place}">{_SECTIONS[place]}</h2>'
+
+
 def _anchor(*parts: str) -> str:
-    """Returns a name within the page; no two of different parts are the same."""
+    """Returns a name within the page; no two of different parts are the same, and none is a section's."""
     return escape(
         "-".join(
             quote(part, safe="").replace("_", "%5F").replace("-", "%2D").replace("%", "_") for part in parts
