@@ -89,7 +89,7 @@ class Group(click.Group):
         try:
             return run()
         except FtpsvcError as problem:
-            from ftpsvc.accounts.roster import RosterFaulty  # late: it brings the database, which few commands use
+            from ftpsvc.accounts.roster import RosterFaulty  # late: it brings the database
 
             if isinstance(problem, RosterFaulty):
                 list_faults(problem.faults)
