@@ -91,6 +91,9 @@ REQUEST: dict[str, dict[str, Any]] = {
         "version": "1",
         "algorithm": "md5",
     },
+    "assignments": {"op": "assignments"},
+    "submit-begin": {"op": "submit-begin", "assignment": "hw3", "size": 5, "algorithm": "md5"},
+    "submit-commit": {"op": "submit-commit", "assignment": "hw3", "begun": 1, "tree_sha256": "ab" * 32},
     "quit": {"op": "quit"},
 }
 WITH_CONTENT = [op for op, request in REQUESTS.items() if request.content]
@@ -285,6 +288,8 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
     "verify": {"path": None, "algorithm": 5},
     "blocks": {"path": 1, "block_size": 4095, "first": -1, "count": 65537, "version": 2},
     "patch": {"path": 1, "block_size": (16 << 20) + 1, "file_size": "1", "version": None, "mode": 4096},
+    "submit-begin": {"assignment": "", "algorithm": None},
+    "submit-commit": {"assignment": "h" * 41, "begun": "now", "tree_sha256": "AB" * 32, "late": 1},
 }
 
 
