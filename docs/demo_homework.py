@@ -63,7 +63,10 @@ for attempt in (
     except OSError as error:
         print(error, flush=True)
 while True:                                                     # and then as many of itself as there can be
-    os.fork()
+    try:
+        os.fork()
+    except OSError:
+        pass
 """
 
 _ROSTER = "student id,name,group\nalice,Alice Right,A\nbob,Bob Wrong,A\nmallory,Mallory Hostile,B\n"
@@ -174,13 +177,14 @@ def _students(lines: list[str]) -> None:
 def _grade() -> None:
     say("each test of each hand-in runs in a sandbox of its own, and is judged outside of it")
     typed("ftpsvc-grade run sums --root course")
-    say("what the hostile one was told in there, and what ended it")
-    results = "course/submissions/sums/mallory/results/0001"
-    typed(f"cat {results}/0001/1.stdout")
-    typed(f'grep -Eo \'"(verdict|killed_by)": *"[A-Za-z]*"\' {results}/0001.json')
+    say("what the hostile one was told in there")
+    typed("cat course/submissions/sums/mallory/results/0001/0001/1.stdout")
     say("the gradebook, for people and for spreadsheets")
     typed("ftpsvc-grade report sums --root course")
     typed("ftpsvc-grade report sums --root course --csv - --tests")
+    say("published, each student finds the own feedback, and nobody else's: here mallory")
+    typed("ftpsvc-grade publish sums --root course")
+    typed("ftpsvc get /feedback/sums/feedback.txt --to -")
 
 
 def _receipt() -> None:
