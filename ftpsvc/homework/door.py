@@ -19,6 +19,9 @@ MAX_VERSIONS: Final = 200
 MAX_OFFERED: Final = 5000
 """Files that are looked at, those included that an assignment drops."""
 
+MAX_FOLDERS: Final = 1000
+"""Folders that files of a version lie in: a thousand files could else make the server a hundred thousand of them."""
+
 MAX_NAMES: Final = 256 * 1024
 """Bytes of all paths together: they stand in the receipt, which is kept for good and read at each look."""
 
@@ -75,6 +78,13 @@ def look(assignment: Assignment, offered: Sequence[File]) -> Looked:
         faults.append("there is no file in it that is wanted")
     if len(kept) > rules.max_files:
         faults.append(f"it has {count(len(kept), 'file')}, at most {rules.max_files} are accepted")
+    folders = {
+        tuple(parts[:end])
+        for parts in (file.path.split("/") for file in kept)
+        for end in range(1, len(parts))
+    }
+    if len(folders) > MAX_FOLDERS:
+        faults.append(f"it has {count(len(folders), 'folder')}, at most {MAX_FOLDERS} are accepted")
     size = sum(file.size for file in kept)
     if size > rules.max_bytes:
         faults.append(f"it has {format_size(size)}, at most {format_size(rules.max_bytes)} are accepted")

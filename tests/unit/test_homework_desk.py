@@ -180,6 +180,15 @@ def test_names_that_would_fill_the_receipts_are_refused(desk: Desk) -> None:
     assert len(desk.begin("sums", "alice", many[:1000]).under.dropped) == 999
 
 
+def test_folders_that_would_fill_the_disk_are_refused(desk: Desk, root: Path) -> None:
+    assignments.write(
+        root / "assignments" / "all", "all", assignments.SUM.replace("[files]", '[files]\nextra = "keep"')
+    )
+    deep = [File(f"{number}/" + "d/" * 40 + "f", 1, "0" * 64) for number in range(25)]
+    with pytest.raises(HandInRefused, match=r"it has 1,025 folders, at most 1000 are accepted"):
+        desk.begin("all", "alice", [*receipts.files_of(WANTED), *deep])
+
+
 def test_what_is_the_same_is_not_sent_again(desk: Desk) -> None:
     both = {**WANTED, "README": b"read\n"}
     desk.begin("sums", "alice", receipts.files_of(both))
