@@ -122,11 +122,16 @@ class Desk:
         self._chain = threading.Lock()
         self._doors = tuple(threading.RLock() for _ in range(_DOORS))
         self._commit_hooks: list[Callable[[Version], None]] = []
+        self._drop_hooks: list[Callable[[str, str, File], None]] = []
         self._mend()
 
     def on_version(self, hook: Callable[[Version], None]) -> None:
         """Has `hook` called with each new version, after it is kept for good. What it raises is logged."""
         self._commit_hooks.append(hook)
+
+    def on_dropped(self, hook: Callable[[str, str, File], None]) -> None:
+        """Has `hook` called with assignment, user and file of what another list took the place of."""
+        self._drop_hooks.append(hook)
 
     def door(self, assignment: str, user: str) -> threading.RLock:
         """Returns the lock under which the hand-in of a user changes."""
@@ -201,6 +206,9 @@ class Desk:
             }  # fmt: skip
             self._write(folder / LIST, json.dumps(fields).encode())
             self._sync(folder)
+            for file in frozenset(before.files if before is not None else ()) - same:
+                for hook in self._drop_hooks:
+                    hook(name, user, file)
         for parent in {(files / file.path).parent for file in under.files}:
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return frozenset(file.path for file in same if _size(files / file.path) == file.size)

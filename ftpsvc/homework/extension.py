@@ -12,7 +12,7 @@ from ftpsvc.homework.desk import Desk
 from ftpsvc.homework.feedback import FOLDER as FEEDBACK
 from ftpsvc.homework.feedback import Feedback
 from ftpsvc.homework.handouts import Folders, Handouts
-from ftpsvc.homework.ownfolder import OwnFolder, check_own
+from ftpsvc.homework.ownfolder import OwnFolder, check_own, forget_arriving
 from ftpsvc.homework.service import Service
 from ftpsvc.homework.submissions import FOLDER as SUBMISSIONS
 from ftpsvc.paths import RemotePath
@@ -62,6 +62,7 @@ class Homework:
             storage.close()
             raise
         self._submissions = storage
+        self._desk.on_dropped(lambda *what: forget_arriving(storage, *what))
         self._service.open(self._desk)
         for role in Role:
             self._handouts[role] = Handouts(

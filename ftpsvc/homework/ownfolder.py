@@ -25,6 +25,7 @@ from ftpsvc.homework.submissions import FILES, VERSIONS
 from ftpsvc.paths import RemotePath
 from ftpsvc.receipts.tree import File
 from ftpsvc.storage.base import Begun, Entry, Reader, Storage, Upload
+from ftpsvc.storage.local import LocalStorage
 
 _ALGORITHM: Final = "sha256"
 
@@ -180,6 +181,20 @@ def check_own(desk: Desk, user: str, created: int) -> None:
         )
 
 
+def forget_arriving(storage: LocalStorage, assignment: str, user: str, file: File) -> None:
+    """Drops what is held of a file of a hand-in that is over.
+
+    Else each list that is given up would leave up to all of a hand-in on the disk, which no quota counts.
+
+    Args:
+        storage: All of `ROOT/submissions`.
+        assignment: Of the hand-in.
+        user: Whose it was.
+        file: What was to arrive.
+    """
+    storage.forget(RemotePath((assignment, user, INCOMING, FILES, *file.path.split("/"))), user)
+
+
 def _is_incoming(parts: tuple[str, ...]) -> bool:
     return len(parts) > 2 and parts[1] == INCOMING
 
@@ -239,4 +254,9 @@ class _ArrivingBegun(_Arriving, Begun):
         self._begun.describe(modified=modified, mode=mode, clobber=clobber)
 
     def suspend(self, size: int | None = None) -> None:
-        self._begun.suspend(size)
+        try:
+            with self._still(self.assignment) as check:
+                check(self, self.file.sha256)
+                self._begun.suspend(size)
+        except FtpsvcError:  # another list has taken the place of its own: nobody will go on with it
+            self._begun.abort()

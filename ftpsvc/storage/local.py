@@ -289,6 +289,20 @@ class LocalStorage(Storage):
             partials.drop(name)
             self._volume.quota.removed(held, 1)
 
+    def forget(self, path: RemotePath, owner: str) -> None:
+        """Drops what is held of an upload that nobody will go on with. One that is under way is left alone.
+
+        Args:
+            path: Where the file was to be.
+            owner: Who began it.
+        """
+        writer = self._volume.writers.take_free(path, owner)
+        if writer is not None:
+            try:
+                self._drop(writer)
+            finally:
+                writer.release()
+
     def expire(self, seconds: float) -> int:
         volume = self._volume
         gone = 0

@@ -1,6 +1,7 @@
 """Handing in over the wire, with a real server and the real client; and nobody sees what is not theirs."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -203,6 +204,31 @@ def test_an_interrupted_hand_in_goes_on_where_it_was(here: Course, work: Path) -
     assert (offers[0].held, offers[0].wanted, done.number) == (("README",), ("sums.py",), 1)
     receipt = Receipt.decode(done.receipt)
     assert receipt.begun < receipt.received
+
+
+def test_what_came_of_hand_ins_that_were_given_up_does_not_fill_the_disk(tmp_path: Path) -> None:
+    def begin(alice: RawPeer, name: str) -> None:
+        files = [{"path": path, "size": 100_000, "sha256": "0" * 64} for path in ("sums.py", name)]
+        lines = b"".join(json.dumps(file).encode() + b"\n" for file in files)
+        request = {"op": "submit-begin", "assignment": "sums", "size": len(lines), "algorithm": "sha256"}
+        alice.send(frame(request, lines) + frame({"digest": hashlib.sha256(lines).hexdigest()}))
+        alice.payload(alice.read()["size"])
+        path = f"/submissions/sums/incoming/{name}"
+        held = alice.ask("begin", path=path, file_size=100_000, algorithm="sha256")
+        assert held["offset"] == 0
+        put = {"op": "put", "path": path, "size": 100_000, "algorithm": "sha256", "offset": 0}
+        alice.send(frame(put, bytes(50_000)))
+
+    with course(tmp_path / "root", "alice") as here, contextlib.ExitStack() as open_until_the_end:
+        host, _, port = here.url.partition("://")[2].rpartition(":")
+        for number in range(6):
+            alice = log_in(RawPeer((host, int(port))), here.tokens["alice"])
+            open_until_the_end.callback(alice.close)
+            begin(alice, f"README{number}")
+            if number % 2:  # the others are still sending when theirs is over
+                alice.close()
+    partials = tmp_path / "root" / "submissions" / ".ftpsvc" / "partials"
+    assert sum(path.stat().st_size > 10_000 for path in partials.iterdir()) <= 1
 
 
 def test_a_hand_in_that_another_one_takes_the_place_of_says_so_and_stores_nothing(
