@@ -3,9 +3,9 @@
     ROOT/submissions/ID/USER/incoming.json    the list of a hand-in under way, and when it was begun
     ROOT/submissions/ID/USER/incoming/files/  what of it has arrived; every file there is the one of the list
 
-The order of a commit, so that kill -9 leaves no version or a whole one: hash what is there; write receipt and signature
-beside it; sync; rename `incoming` to `versions/NNNN`; sync; append to the chain; sync; answer. A version that a crash
-left without its link in the chain gets it at the next start (`Desk.__init__`): its receipt names the place.
+The order of a commit, so that kill -9 leaves no version or a whole one: hash what is there; sync; write receipt and
+signature beside it; sync; rename `incoming` to `versions/NNNN`; sync; append to the chain; sync; answer. A version that
+a crash left without its link in the chain gets it at the next start (`Desk.__init__`): its receipt names the place.
 """
 
 from __future__ import annotations
@@ -280,7 +280,10 @@ class Desk:
         name, folder = assignment.id, self.submissions.of(assignment.id, user)
         incoming = folder / INCOMING
         terms, number = self.catalog.terms(assignment, user), self._next(name, user)
-        before = self._history(user)  # may be long, and all others wait for the chain
+        # All others wait for the chain: what takes long with many versions or files comes before.
+        before = self._history(user)
+        _make_read_only(incoming / FILES)
+        self._sync_tree(incoming / FILES)
         with self._chain:
             now = self._not_back(under.begun)
             stamps = Stamps(under.begun, now)
@@ -300,10 +303,9 @@ class Desk:
             )  # fmt: skip
             text = paper.encode()
             signature = self.journal.signer.sign(text, Receipt.NAMESPACE)
-            self._write(incoming / RECEIPT, text)
-            self._write(incoming / SIGNATURE, signature.encode())
-            _make_read_only(incoming)
-            self._sync_tree(incoming)
+            self._write(incoming / RECEIPT, text, 0o444)
+            self._write(incoming / SIGNATURE, signature.encode(), 0o444)
+            self._sync(incoming)
             target = folder / VERSIONS / f"{number:04}"
             incoming.rename(target)
             self._sync(folder / VERSIONS)
@@ -429,12 +431,13 @@ class Desk:
 
     # ------------------------------------------------------------ the disk
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """Writes a file whole or not at all."""
         temporary = path.with_name(path.name + ".new")
         temporary.unlink(missing_ok=True)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
+            os.fchmod(file.fileno(), mode)
             file.flush()
             if self._durable:
                 os.fsync(file.fileno())
@@ -459,8 +462,7 @@ def _make_read_only(folder: Path) -> None:
     for where, _, names in os.walk(folder, topdown=False):
         for name in names:
             os.chmod(os.path.join(where, name), 0o444)
-        if Path(where) != folder:  # a folder that is itself renamed must be writable for whoever is not root
-            os.chmod(where, 0o555)  # noqa: S103 -- nobody may write, and 0700 above keeps others out
+        os.chmod(where, 0o555)  # noqa: S103 -- nobody may write, and 0700 above keeps others out
 
 
 def _make_writable(folder: Path) -> None:

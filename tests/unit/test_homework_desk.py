@@ -1,6 +1,7 @@
 """Hand-ins: taken whole or not at all, numbered, never changed, each with its link in the chain."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ftpsvc.receipts.tree import File, tree_sha256
 from ftpsvc.storage.base import Durability
 from ftpsvc.storage.local import LocalStorage
 from tests.helpers import assignments, receipts
+from tests.helpers.cli import until
 
 DUE = datetime(2099, 11, 24, 22, 59, tzinfo=UTC)
 CONTENTS = {"sums.py": b"print(5)\n", "notes.txt": b"mine\n"}
@@ -187,6 +189,18 @@ def test_folders_that_would_fill_the_disk_are_refused(desk: Desk, root: Path) ->
     deep = [File(f"{number}/" + "d/" * 40 + "f", 1, "0" * 64) for number in range(25)]
     with pytest.raises(HandInRefused, match=r"it has 1,025 folders, at most 1000 are accepted"):
         desk.begin("all", "alice", [*receipts.files_of(WANTED), *deep])
+
+
+def test_the_chain_is_held_by_nobody_who_makes_many_files_read_only_and_durable(desk: Desk) -> None:
+    under = desk.begin("sums", "alice", receipts.files_of(WANTED)).under
+    arrive(desk, WANTED)
+    file = desk.submissions.of("sums", "alice") / "incoming" / "files" / "sums.py"
+    with ThreadPoolExecutor(1) as pool:
+        with desk._chain:
+            done = pool.submit(desk.commit, "sums", "alice", under.tree_sha256, under.begun, late=False)
+            until(lambda: file.stat().st_mode & 0o222 == 0)
+            assert not done.done()
+        assert done.result().number == 1
 
 
 def test_what_is_the_same_is_not_sent_again(desk: Desk) -> None:

@@ -58,7 +58,7 @@ def submit(app: App, assignment: str, sources: tuple[str, ...], late: bool) -> N
             raise
         except KeyboardInterrupt:
             app.out.note(
-                "without a receipt nothing is handed in; the same command goes on where this one was"
+                "ftpsvc assignments shows what is handed in; the same command goes on where this one was"
             )
             raise
     app.account = None
