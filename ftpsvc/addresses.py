@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from ftpsvc.exceptions import ConfigError
-from ftpsvc.text import printable
+from ftpsvc.text import printable, quoted
 
 DEFAULT_PORT: Final = 9021
 TLS: Final = "ftpsvc"
@@ -153,4 +153,4 @@ def _quoted(path: str) -> str:
 
 def _refused(text: str, reason: str, hint: str | None = None) -> ConfigError:
     shown = text if len(text) <= 200 else text[:197] + "..."
-    return ConfigError(f"{printable(shown)!r} is no usable address: {reason}", hint=hint)
+    return ConfigError(f"{quoted(shown)} is no usable address: {reason}", hint=hint)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from ftpsvc.exceptions import InvalidRequest
-from ftpsvc.text import printable
+from ftpsvc.text import quoted
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 """What content is handed round in. A memoryview is only valid until the call that received it returns."""
@@ -58,9 +58,7 @@ def new(algorithm: str) -> Hasher:
     if algorithm == "md5":
         # For peers that have nothing better, against accidents only: never for a decision about trust.
         return hashlib.md5(usedforsecurity=False)
-    raise InvalidRequest(
-        f"no digest algorithm {printable(algorithm[:40])!r} here, only {', '.join(ALGORITHMS)}"
-    )
+    raise InvalidRequest(f"no digest algorithm {quoted(algorithm[:40])} here, only {', '.join(ALGORITHMS)}")
 
 
 def one_shot(algorithm: str) -> Callable[[Bytes], bytes]:

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ftpsvc.text import format_size, grouped_hex, printable
+from ftpsvc.text import format_size, grouped_hex, printable, quoted
 
 
 class FtpsvcError(Exception):
@@ -284,7 +284,7 @@ class InvalidPath(FtpsvcError, ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{printable(self.name)!r} is not a usable name: {self.reason}"
+        return f"{quoted(self.name)} is not a usable name: {self.reason}"
 
 
 class InvalidRequest(FtpsvcError):

@@ -28,6 +28,15 @@ def printable(text: str) -> str:
     )
 
 
+def quoted(text: str) -> str:
+    r"""Returns `text` in quotation marks and printable as a whole: for a message about a name that is refused.
+
+    Unlike `repr` it doubles no backslash, so that a Windows path stays what was typed. Unlike `printable` it escapes
+    blanks other than the space, too, and characters that mean nothing.
+    """
+    return "'" + "".join(char if char.isprintable() else _escape(char) for char in text) + "'"
+
+
 def _escape(char: str) -> str:
     if char in _SHORT:
         return _SHORT[char]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ftpsvc.addresses import TCP, Address
 from ftpsvc.exceptions import ConfigError, InvalidPath
 from ftpsvc.paths import check_name, portability_problem, twin_key
-from ftpsvc.text import printable
+from ftpsvc.text import printable, quoted
 from ftpsvc_client import smallfiles
 
 _MAX_NAME = 64
@@ -79,7 +79,7 @@ class Profiles:
         check_profile_name(name)
         address = str(Address.parse(server))
         if not replace and os.path.lexists(self._path(name)):
-            raise ConfigError(f"there is a profile {printable(name)!r} already", hint="--force replaces it")
+            raise ConfigError(f"there is a profile {quoted(name)} already", hint="--force replaces it")
         value = {"name": name, "server": address}
         if user is not None:
             value["user"] = user
@@ -102,7 +102,7 @@ class Profiles:
         value = smallfiles.read(path, hint=hint)
         if value is None:
             raise ConfigError(
-                f"there is no profile {printable(name)!r}",
+                f"there is no profile {quoted(name)}",
                 hint="`ftpsvc profile list` shows those that there are",
             )
         return Profile(
@@ -120,7 +120,7 @@ class Profiles:
         check_profile_name(name)
         if not smallfiles.remove(self._path(name)):
             raise ConfigError(
-                f"there is no profile {printable(name)!r}",
+                f"there is no profile {quoted(name)}",
                 hint="`ftpsvc profile list` shows those that there are",
             )
         default = self.default_name()
@@ -267,9 +267,7 @@ def choose(server: str | None, profiles: Profiles) -> Target:
     if server is not None and "://" in server:
         return Target(str(Address.parse(server)))
     if server is not None and ":" in server:  # HOST:PORT is no profile's name
-        raise ConfigError(
-            f"{printable(server)!r} is no URL", hint=f"a server is written like {TCP}://HOST:PORT"
-        )
+        raise ConfigError(f"{quoted(server)} is no URL", hint=f"a server is written like {TCP}://HOST:PORT")
     profile = profiles.default() if server is None else profiles.get(server)
     if profile is None:
         raise ConfigError(

@@ -28,7 +28,7 @@ from ftpsvc.protocol.headers import Greeting, Header, Quit, Request, Response, e
 from ftpsvc.protocol.limits import MAX_HEADER, MAX_SIZE
 from ftpsvc.protocol.state import Direction, Role, State, Step
 from ftpsvc.protocol.strictjson import decode_object
-from ftpsvc.text import printable
+from ftpsvc.text import quoted
 
 _Model = TypeVar("_Model", bound=Header)
 _MESSAGE_CHARACTERS = 2000
@@ -188,7 +188,7 @@ class Connection:
         name = op[:64] if isinstance(op, str) else ""
         if cls is None:
             error = (
-                UnknownOperation(f"there is no operation {printable(name)!r}")
+                UnknownOperation(f"there is no operation {quoted(name)}")
                 if name
                 else InvalidRequest("op is missing")
             )

@@ -33,7 +33,7 @@ from ftpsvc.addresses import Address
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.protocol.limits import MAX_PAGE, MAX_SIZE, MAX_WINDOW
 from ftpsvc.storage.base import Durability
-from ftpsvc.text import printable
+from ftpsvc.text import printable, quoted
 
 ENV_PREFIX: Final = "FTPSVCD_"
 _NESTED: Final = "__"
@@ -380,7 +380,7 @@ def _refuse_unknown_keys(
         if known is None:
             near = difflib.get_close_matches(key, model.model_fields, 1)
             raise ConfigError(
-                f"{file}: there is no setting {printable(within + key)!r}",
+                f"{file}: there is no setting {quoted(within + key)}",
                 hint=f"did you mean {within + near[0]}?" if near else "docs/server.md lists all settings",
             )
         section = known.annotation

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftpsvc.text import count, format_size, printable
+from ftpsvc.text import count, format_size, printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,11 @@ def test_c21_what_is_shown_is_encodable_and_has_no_control_character(text: str) 
 )  # fmt: skip
 def test_sizes_are_in_the_largest_unit_that_fits(size: int, text: str) -> None:
     assert format_size(size) == text
+
+
+def test_what_is_quoted_is_shown_as_it_was_typed() -> None:
+    assert quoted(r"homework\a b.txt") == r"'homework\a b.txt'"
+    assert quoted("two\nlines\xa0\u0e5c") == r"'two\nlines\xa0\u0e5c'"
 
 
 def test_counts_agree_with_their_noun() -> None:

@@ -18,7 +18,7 @@ from ftpsvc.exceptions import (
     UnknownCertificate,
     UntrustedServer,
 )
-from ftpsvc.text import printable
+from ftpsvc.text import printable, quoted
 from ftpsvc_client.cli import asking, entry
 from ftpsvc_client.cli.app import App
 from ftpsvc_client.cli.given import Given, secrets, user_name
@@ -233,7 +233,7 @@ def _profile_name(given: str | None, target: Target, user: str) -> str:
     if given is not None:
         if not _is_free(given, target.server, user):
             raise ConfigError(
-                f"the profile {printable(given)!r} is for another server or user",
+                f"the profile {quoted(given)} is for another server or user",
                 hint=f"another name, or `ftpsvc profile remove {printable(given)}` first",
             )
         return given
