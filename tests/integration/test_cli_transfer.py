@@ -379,7 +379,7 @@ def test_c22_a_newline_in_a_local_name_is_refused_and_escaped(cli: Cli, public: 
     (cli.here / "a\nb").write_bytes(b"1")
     done = cli("put", "a\nb")
     assert done.code == 12
-    assert "a\\\\nb" in done.err
+    assert r"'a\nb'" in done.err
     assert listed(public) == []
 
 
