@@ -15,6 +15,7 @@ from ftpsvc.text import printable
 
 MAX_BYTES: Final = 4 << 20
 MAX_ROWS: Final = 20_000
+_REASON_CHARACTERS: Final = 300
 
 _HEADINGS: Final = {
     "student_id": ("student id", "student no", "student number", "id", "sid", "学号", "學號", "学生编号", "學生編號"),
@@ -124,10 +125,15 @@ def parse(data: bytes) -> Roster:
             seen[key] = row
             rows.append(row)
         except FtpsvcError as problem:
-            faults.append(Fault(line, str(problem)))
+            faults.append(Fault(line, _short(str(problem))))
     if not rows and not faults:
         raise ConfigError("the roster has no rows", hint="it is a CSV file of student id, name, group")
     return Roster(rows, faults, encoding)
+
+
+def _short(reason: str) -> str:
+    """Cuts what quotes a cell that is no name at all: a file of NULs is one of 4 MiB."""
+    return reason if len(reason) <= _REASON_CHARACTERS else f"{reason[:_REASON_CHARACTERS]}..."
 
 
 def _decode(data: bytes) -> tuple[str, str]:

@@ -212,6 +212,10 @@ class TestEnrol:
         assert accounts.users() == []
 
 
+def test_a_file_that_is_no_roster_is_told_in_a_line_and_not_in_all_its_bytes() -> None:
+    assert [len(str(fault)) < 400 for fault in parse(bytes(100_000)).faults] == [True]
+
+
 def test_a_fault_reads_as_a_line() -> None:
     assert str(Fault(3, "there is no student id")) == "line 3: there is no student id"
 
