@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "collect": "ftpsvc.homework.commands.collect:collect",
     "chaos": "ftpsvc.homework.commands.chaos:chaos",
     "doctor": "ftpsvc.homework.commands.doctor:doctor",
+    "homework": "ftpsvc.homework.commands.homework:homework",
     "missing": "ftpsvc.homework.commands.report:missing",
     "publish": "ftpsvc.homework.commands.publish:publish",
     "report": "ftpsvc.homework.commands.report:report",

@@ -1,0 +1,118 @@
+"""The command `ftpsvc-grade homework` (docs/kit.md)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ftpsvc.exceptions import ConfigError
+from ftpsvc.homework.commands.place import say
+from ftpsvc.homework.kit.base_profile import BaseProfile
+from ftpsvc.homework.kit.dialect import Dialect
+from ftpsvc.homework.kit.judging import POINTS, RUN_SECONDS, Result, judge, read_points
+from ftpsvc.homework.kit.report import gradescope, lines, markdown
+from ftpsvc.homework.kit.sandboxed import START, WALL, HandIn
+from ftpsvc.homework.sandbox import leftovers
+from ftpsvc.homework.sandbox.base import Limits
+from ftpsvc.homework.sandbox.choose import choose, find_python
+from ftpsvc.server.exits import Exit
+
+PROFILES: Final[dict[str, type[Dialect]]] = {BaseProfile.name: BaseProfile}
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("homework", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--profile", type=click.Choice(sorted(PROFILES)), default="base", help="What the server speaks."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    metavar="DIR",
+    help="The hand-in; the command runs in a copy of it. [default: here]",
+)
+@click.option("--shared", default="shared", metavar="NAME", help="The folder in it that the server shares.")
+@click.option(
+    "--port", type=click.IntRange(1024, 65535), default=9021, help="What PORT in the command becomes."
+)
+@click.option(
+    "--points", type=_FILE, metavar="FILE", help="What the points of the rubric are worth, as TOML."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 600),
+    default=4.0,
+    metavar="SECONDS",
+    help="Time for each answer.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 36000),
+    default=RUN_SECONDS,
+    metavar="SECONDS",
+    help="Time for all checks; what is not begun by then is failed. [default: 90]",
+)
+@click.option(
+    "--json", "as_json", type=_FILE, metavar="FILE", help="Write the report as Gradescope's results.json."
+)
+@click.option("--markdown", "as_markdown", type=_FILE, metavar="FILE", help="Write the report as a page.")
+@click.option("--bwrap", metavar="PATH", help="This bubblewrap, not the one that would be found.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def homework(
+    *,
+    profile: str,
+    folder: Path,
+    shared: str,
+    port: int,
+    points: Path | None,
+    patience: float,
+    seconds: float,
+    as_json: Path | None,
+    as_markdown: Path | None,
+    bwrap: str | None,
+    command: tuple[str, ...],
+) -> None:
+    """Judge a file transfer server that a student wrote.
+
+    COMMAND starts it, in a sandbox: -- python server.py PORT. The word PORT becomes a number, and python the sandbox's
+    own. Exits with 0 when no check failed, with 5 when one did.
+    """
+    if not shared or "/" in shared or shared.startswith("."):
+        raise ConfigError("--shared names one folder of the hand-in")
+    worth = read_points(points) if points else POINTS
+    leftovers.end()
+    sandbox = choose(program=bwrap)
+    python = find_python(sandbox)
+    if python is None:
+        raise ConfigError("the sandbox has no Python", hint="apt-get install python3")
+    words = [str(port) if word == "PORT" else word for word in command]
+    if words[0] in ("python", "python3"):
+        words[0] = python
+    hand_in = HandIn(
+        command=tuple(words),
+        port=port,
+        folder=folder,
+        python=python,
+        shared=shared,
+        start=max(START, patience),
+        limits=Limits(cpu=20, wall=max(WALL, 10 * patience), memory=512 << 20, processes=96),
+    )
+    dialect = PROFILES[profile]()
+    report = judge(sandbox, hand_in, dialect, patience=patience, seconds=seconds, points=worth, told=_told)
+    for path, text in (
+        (as_json, json.dumps(gradescope(report), indent=2) + "\n"),
+        (as_markdown, markdown(report)),
+    ):
+        if path is not None:
+            path.write_text(text, encoding="utf-8")
+    click.echo("\n".join(lines(report)))
+    sys.exit(Exit.FAULTS if report.failed else Exit.CLEAN)
+
+
+def _told(result: Result) -> None:
+    say(f"{result.status}: {result.check.name}")

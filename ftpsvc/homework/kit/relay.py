@@ -1,0 +1,119 @@
+"""The way into the sandbox: a program that runs inside, beside the student's server, and hands connections out.
+
+The sandbox has no network, so nobody outside can connect to a server in it. This program can. It connects from inside,
+and passes the connected socket out over an AF_UNIX socket (SCM_RIGHTS). From then on it has no part in the
+conversation: what the tester holds is a real TCP connection, with its resets, half-closes and full buffers.
+
+It imports the standard library only and runs on the students' Python. What it says is believed no more than what the
+server says: the two are the same user.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+LISTENING = "0A"
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+
+
+def main() -> None:
+    """Prepares the folder, starts the server, and does what the tester asks for until that hangs up."""
+    where, given = sys.argv[1], json.loads(sys.argv[2])
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.connect(where)
+    for name in given["folders"]:
+        os.makedirs(name, exist_ok=True)
+    for name, text in given["files"].items():
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
+    for name, target in given["links"].items():
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, name)
+    try:
+        server = subprocess.Popen(given["command"], stdin=subprocess.DEVNULL)
+    except OSError as error:
+        control.send(
+            json.dumps({"error": f"{given['command'][0]} does not start: {error.strerror}"}).encode()
+        )
+        return
+    control.send(b"{}")
+    try:
+        while message := control.recv(1 << 16):
+            answer, passed = _do(json.loads(message), given["port"], server)
+            socket.send_fds(control, [json.dumps(answer).encode()], [one.fileno() for one in passed])
+            for one in passed:
+                one.close()
+    finally:
+        server.kill()
+
+
+def _do(
+    asked: dict[str, Any], port: int, server: "subprocess.Popen[bytes]"
+) -> tuple[dict[str, Any], list[socket.socket]]:
+    what = asked["do"]
+    if what == "ready":
+        return _ready(port, server, asked["seconds"]), []
+    if what == "connect":
+        try:
+            return {}, [socket.create_connection(("127.0.0.1", port), asked["seconds"])]
+        except OSError as error:
+            return {"error": str(error)}, []
+    if what == "status":
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(asked["seconds"])
+        return {"exit": server.poll()}, []
+    if what == "drained":
+        return {"drained": _drained(port, asked["from"], asked["seconds"])}, []
+    try:
+        with open(asked["path"], "rb") as file:
+            return {"content": base64.b64encode(file.read(4096)).decode()}, []
+    except OSError:
+        return {"content": None}, []
+
+
+def _ready(port: int, server: "subprocess.Popen[bytes]", seconds: float) -> dict[str, Any]:
+    """Waits until the server listens. Looking does not connect: an empty connection is a test of its own."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not os.path.exists(_TABLES[0]):  # a sandbox without /proc: nothing else is left than to try
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), seconds):
+                return {"ready": True, "exit": None}
+        if any(local == port and state == LISTENING for local, _, state, _ in _sockets()):
+            return {"ready": True, "exit": None}
+        if server.poll() is not None:
+            break
+        time.sleep(0.01)
+    return {"ready": False, "exit": server.poll()}
+
+
+def _drained(port: int, peer: int, seconds: float) -> bool:
+    """Waits until the server has taken all that was sent to it from a port."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        waiting = [queue for local, remote, _, queue in _sockets() if (local, remote) == (port, peer)]
+        if not any(waiting):
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def _sockets() -> "list[tuple[int, int, str, int]]":
+    """Returns of each TCP socket in here the local and remote port, the state, and the bytes that wait to be read."""
+    found = []
+    for name in _TABLES:
+        with contextlib.suppress(OSError), open(name, encoding="ascii") as table:
+            for line in list(table)[1:]:
+                field = line.split()
+                ports = [int(one.rpartition(":")[2], 16) for one in field[1:3]]
+                found.append((ports[0], ports[1], field[3], int(field[4].partition(":")[2], 16)))
+    return found
+
+
+if __name__ == "__main__":
+    main()
