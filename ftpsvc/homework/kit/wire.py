@@ -52,7 +52,9 @@ class Wire:
         try:
             self._socket.sendall(data)
         except TimeoutError:
-            raise Hung("the server to read what is sent", f"it did not for {self._patience:g} s") from None
+            raise Hung(
+                "the server to read what is sent", f"it hangs: it read nothing for {self._patience:g} s"
+            ) from None
         except OSError as error:
             raise Gone("the server to read what is sent", _closed(error)) from error
 
@@ -61,7 +63,9 @@ class Wire:
         for number in range(len(data)):
             self.send(data[number : number + 1], what)
             if not self._drained(self._socket):
-                raise Hung("the server to read what is sent", f"it did not for {self._patience:g} s")
+                raise Hung(
+                    "the server to read what is sent", f"it hangs: it read nothing for {self._patience:g} s"
+                )
 
     def wait_until_read(self) -> None:
         """Waits until the server has taken all that was sent, or a while."""
