@@ -84,6 +84,37 @@ def test_a_grader_killed_at_any_moment_leaves_nothing(
     leftovers.end()
 
 
+def test_a_sandbox_that_is_made_after_its_grader_was_killed_ends_by_itself(
+    found_sandbox: tuple[Sandbox, str | None], short_tmp: Path
+) -> None:
+    """Nothing that bwrap still has to say to the dead grader ends it before it lets its child go."""
+    mark = Mark()
+    real = found_sandbox[1] or shutil.which("bwrap") or of_the_wheel()
+    slow, waiting = short_tmp / "bwrap", short_tmp / "waiting"
+    waiting.mkdir()
+    for folder in (short_tmp, waiting):
+        folder.chmod(0o777)
+    slow.write_text(
+        f"""#!/bin/sh
+case "$*" in *{mark.value}*)
+  : > {waiting}/$$
+  while [ -d {waiting} ]; do sleep 0.02; done
+esac
+exec {real} "$@"
+"""
+    )
+    slow.chmod(0o755)
+    process = grader(str(slow), mark)
+    try:
+        while len(list(waiting.iterdir())) < JOBS:
+            threading.Event().wait(0.02)
+    finally:
+        end(process)
+        shutil.rmtree(waiting)
+    while with_argument(mark.value):
+        threading.Event().wait(0.02)
+
+
 def test_a_sandbox_whose_bwrap_died_in_mid_set_up_is_ended_and_no_other(
     found_sandbox: tuple[Sandbox, str | None],
 ) -> None:

@@ -103,7 +103,6 @@ class Bwrap:
             for name, reading in (
                 ("out", True),
                 ("err", True),
-                ("info", True),
                 ("report", True),
                 ("go", False),
             ):
@@ -113,6 +112,9 @@ class Bwrap:
                 stack.callback(ends.close, name)
                 child[name] = other
                 theirs.callback(os.close, other)
+            # A file, no pipe: bwrap would die of a grader's closed pipe between making its child and letting it go.
+            ends.info = child["info"] = os.memfd_create("info", os.MFD_CLOEXEC)
+            stack.callback(os.close, ends.info)
             extra = self._extra(theirs)
             arguments = self._arguments(job, given, child, extra)
             passed = [*given.descriptors, *extra.values(), child["info"], child["report"], child["go"]]

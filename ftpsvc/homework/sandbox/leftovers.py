@@ -2,7 +2,8 @@
 
 bwrap starts the sandbox's first process, and that waits until bwrap has set it up; only then does it ask the kernel to
 die with bwrap. Killed in between, bwrap leaves a process that waits for ever. No program was ever in it, but it holds
-the files of its job open. Nothing outside bwrap can close that gap, so the next grader ends what it finds.
+the files of its job open. The gap is a few system calls wide, since nothing is told to the grader in it that may be
+dead (`Bwrap._start`). Nothing outside bwrap can close it, so the next grader ends what it finds.
 """
 
 from __future__ import annotations

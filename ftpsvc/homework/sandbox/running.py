@@ -37,6 +37,8 @@ class Ends:
 
     def __init__(self) -> None:
         self.pipes: dict[str, int] = {}
+        # A file that bwrap writes before its child goes on, so it is whole when the gate reports.
+        self.info = -1
         self.process: subprocess.Popen[bytes]
 
     def close(self, name: str) -> None:
@@ -55,7 +57,7 @@ class Run:
         self._given = len(given.copies) + len(given.fixed) + len(given.folders)
         self._stack = stack
         self._texts = {"out": bytearray(), "err": bytearray()}
-        self._reports = {"info": bytearray(), "report": bytearray()}
+        self._report = bytearray()
         self._room = job.limits.output
         self._truncated = False
         self._first: int | None = None  # a pidfd of the sandbox's first process
@@ -65,7 +67,7 @@ class Run:
     def to_its_end(self) -> Outcome:
         """Runs the program. Nothing of it is there when this returns or raises."""
         with selectors.DefaultSelector() as selector, self._killed_at_last():
-            for name in ("out", "err", "info", "report"):
+            for name in ("out", "err", "report"):
                 os.set_blocking(self._ends.pipes[name], False)
                 selector.register(self._ends.pipes[name], selectors.EVENT_READ, name)
             watcher = self._ready(selector)
@@ -81,7 +83,7 @@ class Run:
             SandboxError: It did not come so far.
         """
         deadline = time.monotonic() + SETUP_SECONDS
-        while self._reports["report"] != b"r":
+        while self._report != b"r":
             events = selector.select(max(0.0, deadline - time.monotonic()))
             for key, _ in events:
                 self._receive(selector, key.data)
@@ -89,11 +91,8 @@ class Run:
                 raise self._not_set_up()
             if not events and time.monotonic() >= deadline:
                 raise SandboxError(f"the sandbox was not ready within {SETUP_SECONDS:g} s")
-        while "info" in self._ends.pipes and b"}" not in self._reports["info"]:
-            for _ in selector.select(max(0.0, deadline - time.monotonic())) or self._give_up():
-                self._receive(selector, "info")
         try:
-            pid = int(json.loads(self._reports["info"])["child-pid"])
+            pid = int(json.loads(os.pread(self._ends.info, _CHUNK, 0))["child-pid"])
             self._first = os.pidfd_open(pid)
         except (ValueError, KeyError, OSError) as error:
             raise SandboxError(
@@ -101,9 +100,6 @@ class Run:
             ) from error
         self._stack.callback(os.close, self._first)
         return Watcher(pid, self._limits, self._given)
-
-    def _give_up(self) -> list[tuple[selectors.SelectorKey, int]]:
-        raise SandboxError(f"the sandbox was not ready within {SETUP_SECONDS:g} s")
 
     def _not_set_up(self) -> SandboxError:
         self._kill()
@@ -117,10 +113,9 @@ class Run:
 
     def _watched(self, selector: selectors.BaseSelector, watcher: Watcher) -> Outcome:
         """Gives the word and looks on until the end."""
-        for name in ("info", "report"):
-            if name in self._ends.pipes:
-                selector.unregister(self._ends.pipes[name])
-                self._ends.close(name)
+        if "report" in self._ends.pipes:
+            selector.unregister(self._ends.pipes["report"])
+            self._ends.close("report")
         killed_by: Cap | None = None
         ended = os.pidfd_open(self._process.pid)
         self._stack.callback(os.close, ended)
@@ -191,8 +186,8 @@ class Run:
         if not data:
             selector.unregister(descriptor)
             self._ends.close(name)
-        elif name in self._reports:
-            self._reports[name] += data
+        elif name == "report":
+            self._report += data
         else:
             self._truncated |= len(data) > self._room
             self._texts[name] += data[: self._room]
