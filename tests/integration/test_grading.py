@@ -8,7 +8,7 @@ from ftpsvc.homework.grading import judge
 from ftpsvc.homework.grading.faults import GradingFailed
 from ftpsvc.homework.grading.results import TestResult
 from ftpsvc.homework.lateness import Lateness
-from ftpsvc.homework.model import Assignment
+from ftpsvc.homework.model import Assignment, load
 from ftpsvc.homework.sandbox.base import Sandbox
 from tests.helpers.grading import assignment, write
 
@@ -202,9 +202,13 @@ def unit(tmp_path: Path) -> Assignment:
     return assignment(tmp_path / "hw1", BY_PYTEST, files={"tests/test_it.py": UNIT})
 
 
-def test_pytest_reaches_the_hand_in_by_calls_only(unit: Assignment, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_pytest_reaches_the_hand_in_by_calls_only(
+    unit: Assignment, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write(tmp_path / "in", {"solution.py": SOLUTION})
-    tested = judge.test(unit, folder, sandbox)
+    # A relative folder, as under the root that is the default: pytest is started somewhere else.
+    monkeypatch.chdir(tmp_path)
+    tested = judge.test(load(unit.folder.relative_to(tmp_path)), folder, sandbox)
     found = [
         (one.result.number, one.result.name, one.result.score, one.result.output) for one in tested.tests
     ]

@@ -102,7 +102,7 @@ class _Broker:
         return list(self._items.values())
 
     def _start(self, theirs: socket.socket, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        folder = self._place.assignment.folder
+        folder = self._place.assignment.folder.absolute()  # pytest is started in another one
         path = folder / self._test.path
         here = path if path.is_dir() else path.parent
         # -I: neither variables nor the working folder say what is imported. -c: no settings of whatever lies above.
