@@ -49,6 +49,10 @@ def test_a_students_evening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with server(root, module="ftpsvc.commands.server") as daemon:
         cli = Cli(work, daemon.url)
         (work / "essay.txt").write_text("no\n")
+        unknown = cli("submit", "summs")
+        assert unknown.code == 3
+        assert "summs: there is no such assignment" in unknown.err
+        assert "hint: `ftpsvc assignments`" in unknown.err
         refused = cli("submit", "sums")
         assert refused.code == 16, refused.err
         assert "sums.py is missing" in refused.err

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftpsvc.exceptions import BadReceipt, HandInRefused
+from ftpsvc.exceptions import BadReceipt, HandInRefused, NotFound
 from ftpsvc.text import count, format_size
 from ftpsvc_client.cli import asking, globs
 from ftpsvc_client.cli.app import App
@@ -16,6 +16,16 @@ from ftpsvc_client.cli.params import LocalPath, common_options, examples, json_o
 
 if TYPE_CHECKING:
     from ftpsvc_client.homework import AssignmentStatus, HandIn, Offer
+
+
+class NoSuchAssignment(NotFound):
+    """The server has no such assignment for this user: no file is what is missing."""
+
+    text = "there is no such assignment"
+
+    def __init__(self, assignment: str) -> None:
+        super().__init__(assignment)
+        self.hint = "`ftpsvc assignments` shows what there is to hand in"
 
 
 @click.command(
@@ -52,6 +62,10 @@ def submit(app: App, assignment: str, sources: tuple[str, ...], late: bool) -> N
             done = client.submit(
                 assignment, paths, late=may_be_late, offered=lambda offer: _show(app, offer), progress=watch
             )
+        except NotFound as error:
+            if error.path == assignment and assignment not in paths:
+                raise NoSuchAssignment(assignment) from None
+            raise
         except HandInRefused as error:
             if error.note is not None:
                 app.out.note("nothing was handed in, and it cost nothing")
@@ -127,9 +141,10 @@ def assignments(app: App) -> None:
     rows: list[tuple[str, ...]] = [("id", "due", "left", "versions", "counts", "points", "late", "title")]
     rows += [_row(one, course.now) for one in course.assignments]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        app.out.line("  ".join(map(padded, row, widths)).rstrip())
-    if not course.assignments:
+    if course.assignments:
+        for row in rows:
+            app.out.line("  ".join(map(padded, row, widths)).rstrip())
+    else:
         app.out.note("there is nothing to hand in")
     if course.late_days:
         app.out.note(f"{course.late_days_left} of {count(course.late_days, 'late day')} left")
