@@ -222,6 +222,15 @@ for place in "/box", "/tmp", "/dev/shm":
         except OSError: pass
 time.sleep(600)
 """, "disk", disk=1 << 20),
+    probe("a zip bomb", """
+import zipfile
+with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bomb:
+    bomb.writestr("big", bytes(16 << 20))
+if os.stat("bomb.zip").st_size > 1 << 18: print("BROKE no bomb")
+try: zipfile.ZipFile("bomb.zip").extractall("out")
+except OSError: time.sleep(600)
+print("BROKE unpacked")
+""", "disk", disk=4 << 20),
     probe("a million empty files", """
 import itertools
 for number in itertools.count(): open(str(number), "wb").close()
