@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,15 @@ from click.testing import CliRunner, Result
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.grade_cli import command
-from ftpsvc.homework.kit.checks import CHECKS
-from ftpsvc.homework.kit.judging import Report, read_points
+from ftpsvc.homework.kit.base_profile import BaseProfile
+from ftpsvc.homework.kit.checks import CHECKS, Check
+from ftpsvc.homework.kit.checks import Tester as Given
+from ftpsvc.homework.kit.judging import Report, judge, read_points
 from ftpsvc.homework.kit.judging import Result as Judged
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
+from ftpsvc.homework.kit.sandboxed import HandIn
 from ftpsvc.homework.sandbox.base import Sandbox
+from ftpsvc.homework.sandbox.choose import find_python
 from tests.helpers.faulty_servers import GOOD
 
 UNMEASURED = {1: "no log-in", 4: "no quotas", 8: "the client's", 9: "not there"}
@@ -75,6 +81,32 @@ def test_a_program_that_is_not_there_is_a_verdict(
     done = call(found_sandbox, tmp_path, "--", "no-such-program", "PORT")
     assert done.exit_code == 5
     assert "no-such-program does not start: No such file or directory" in done.stdout
+
+
+def test_a_run_that_is_stopped_leaves_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(test: Given) -> None:
+        assert os.listdir(place)
+        raise KeyboardInterrupt
+
+    (tmp_path / "server.py").write_text(GOOD, encoding="utf-8")
+    python = find_python(sandbox)
+    assert python is not None
+    hand_in = HandIn(
+        command=(python, "server.py", "127.0.0.1", "9021"),
+        port=9021,
+        folder=tmp_path,
+        python=python,
+        start=120.0,
+    )
+    checks = [Check("stopped", 2, (), "", stopped)]
+    with tempfile.TemporaryDirectory(prefix="ft") as place:
+        os.chmod(place, 0o711)  # noqa: S103 -- so that the sandbox's user gets through
+        monkeypatch.setattr(tempfile, "tempdir", place)
+        with pytest.raises(KeyboardInterrupt):
+            judge(sandbox, hand_in, BaseProfile(), patience=120.0, checks=checks)
+        assert os.listdir(place) == []
 
 
 def judged() -> Report:

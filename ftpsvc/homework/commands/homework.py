@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -103,7 +104,13 @@ def homework(
         limits=Limits(cpu=20, wall=max(WALL, 10 * patience), memory=512 << 20, processes=96),
     )
     dialect = PROFILES[profile]()
-    report = judge(sandbox, hand_in, dialect, patience=patience, seconds=seconds, points=worth, told=_told)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it cleans up after itself
+    try:
+        report = judge(
+            sandbox, hand_in, dialect, patience=patience, seconds=seconds, points=worth, told=_told
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
     for path, text in (
         (as_json, json.dumps(gradescope(report), indent=2) + "\n"),
         (as_markdown, markdown(report)),

@@ -199,6 +199,7 @@ class SandboxedServer:
             try:
                 self._control = self._called(listener)
             except BaseException:
+                listener.close()  # a relay that called meanwhile ends by that, and the sandbox with it
                 self._thread.join()
                 raise
         os.unlink(where)  # the server, which is the same user, finds no way to call us
