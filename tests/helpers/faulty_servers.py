@@ -210,13 +210,14 @@ FAULTY = {
         "contents of every size",
         "of output",
     ),
+    # What a fork shares counts for each until it has become another program: on a busy machine memory is over first.
     "it starts processes without end": Faulty(
         {
             _PUT: "        while True:\n            with contextlib.suppress(OSError):\n                os.fork() or os.execvp('sleep', ['sleep', '1000'])\n"
             + _PUT
         },
         "contents of every size",
-        "processes and threads",
+        "stopped: more than",
     ),
     "it takes memory without end": Faulty(
         {
