@@ -8,7 +8,8 @@ import pytest
 
 from ftpsvc.homework.kit.base_profile import BaseProfile
 from ftpsvc.homework.kit.checks import CHECKS
-from ftpsvc.homework.kit.judging import Report, judge
+from ftpsvc.homework.kit.judging import judge
+from ftpsvc.homework.kit.rubric import Report
 from ftpsvc.homework.kit.sandboxed import HandIn
 from ftpsvc.homework.sandbox.base import Sandbox
 from ftpsvc.homework.sandbox.choose import find_python

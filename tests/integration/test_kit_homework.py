@@ -13,11 +13,12 @@ from click.testing import CliRunner, Result
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.grade_cli import command
 from ftpsvc.homework.kit.base_profile import BaseProfile
-from ftpsvc.homework.kit.checks import CHECKS, Check
+from ftpsvc.homework.kit.checks import CHECKS
 from ftpsvc.homework.kit.checks import Tester as Given
-from ftpsvc.homework.kit.judging import Report, judge, read_points
-from ftpsvc.homework.kit.judging import Result as Judged
+from ftpsvc.homework.kit.judging import judge
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
+from ftpsvc.homework.kit.rubric import Check, Report, read_points
+from ftpsvc.homework.kit.rubric import Result as Judged
 from ftpsvc.homework.kit.sandboxed import HandIn
 from ftpsvc.homework.sandbox.base import Sandbox
 from ftpsvc.homework.sandbox.choose import find_python

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ftpsvc.homework.kit.checks import CHECKS
-from ftpsvc.homework.kit.judging import POINTS, read_points
+from ftpsvc.homework.kit.rubric import POINTS, read_points
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kit.md"
 

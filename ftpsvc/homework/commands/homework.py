@@ -14,8 +14,9 @@ from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.commands.place import say
 from ftpsvc.homework.kit.base_profile import BaseProfile
 from ftpsvc.homework.kit.dialect import Dialect
-from ftpsvc.homework.kit.judging import POINTS, RUN_SECONDS, Result, judge, read_points
+from ftpsvc.homework.kit.judging import RUN_SECONDS, judge
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
+from ftpsvc.homework.kit.rubric import POINTS, Result, read_points
 from ftpsvc.homework.kit.sandboxed import START, WALL, HandIn
 from ftpsvc.homework.sandbox import leftovers
 from ftpsvc.homework.sandbox.base import Limits

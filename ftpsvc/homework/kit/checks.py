@@ -10,26 +10,13 @@ import random
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
 from ftpsvc.homework.kit.dialect import Conversation, Dialect
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
+from ftpsvc.homework.kit.rubric import Check
 from ftpsvc.homework.kit.sandboxed import Prepared, SandboxedServer
 from ftpsvc.homework.kit.wire import Wire
-
-RUBRIC: Final = {
-    1: "encrypted log-in",
-    2: "many users at once",
-    3: "own home, and only that",
-    4: "quota",
-    5: "cd",
-    6: "ls",
-    7: "put and get, with equal digests",
-    8: "progress bar",
-    9: "resume",
-}
-"""The points of the homework, by number."""
 
 MANY: Final = 20
 """Conversations that are open at once."""
@@ -104,26 +91,7 @@ def prepared(shared: str, secret: str) -> Prepared:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check.
-
-    Attributes:
-        name: What it is called, in reports and in `--only`.
-        point: The point of the rubric that it belongs to.
-        cases: The cases of docs/cases.md that it sees.
-        hint: What to look for when it fails.
-        run: Raises what it finds.
-    """
-
-    name: str
-    point: int
-    cases: tuple[str, ...]
-    hint: str
-    run: Callable[[Tester], None]
-
-
-CHECKS: Final[list[Check]] = []
+CHECKS: Final[list[Check[Tester]]] = []
 """All of them, in the order in which they are run."""
 
 

@@ -3,95 +3,20 @@
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from ftpsvc.exceptions import ConfigError
-from ftpsvc.homework.kit.checks import CHECKS, RUBRIC, Check, Tester, new_secret, prepared
+from ftpsvc.homework.kit.checks import CHECKS, Tester, new_secret, prepared
 from ftpsvc.homework.kit.dialect import Dialect
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored
+from ftpsvc.homework.kit.rubric import POINTS, RUBRIC, Check, Report, Result
 from ftpsvc.homework.kit.sandboxed import HandIn, SandboxedServer
 from ftpsvc.homework.sandbox.base import Sandbox
-
-Status: TypeAlias = Literal["passed", "failed", "not scored"]
-
-POINTS: Final[Mapping[int, float]] = {1: 10, 2: 15, 3: 20, 4: 10, 5: 10, 6: 10, 7: 30, 8: 5, 9: 10}
-"""What each point of the rubric is worth, where the teacher says nothing else."""
 
 RUN_SECONDS: Final = 90.0
 """Time of a whole run. Checks that are not begun by then are failed: only a server that hangs needs more."""
 
 _MOMENT: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What became of one check.
-
-    Attributes:
-        reason: Why it is not scored; "" otherwise.
-        sent: What the server was sent last, when it failed.
-        expected: What it should have done.
-        seen: What it did.
-        output: The last lines that the server wrote.
-    """
-
-    check: Check
-    status: Status
-    reason: str = ""
-    sent: str = ""
-    expected: str = ""
-    seen: str = ""
-    output: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What became of a hand-in.
-
-    Attributes:
-        dialect: The dialect's name.
-        results: One for each check that was run, in their order.
-        unmeasured: Points of the rubric that were not scored, and why.
-        points: What each point of the rubric is worth.
-        seconds: How long it took.
-    """
-
-    dialect: str
-    results: Sequence[Result]
-    unmeasured: Mapping[int, str]
-    points: Mapping[int, float]
-    seconds: float
-
-    def of(self, point: int) -> list[Result]:
-        """Returns the results of one point of the rubric."""
-        return [one for one in self.results if one.check.point == point]
-
-    def share(self, result: Result) -> float:
-        """Returns what one check is worth: the checks of a point that are scored share it evenly."""
-        scored = [one for one in self.of(result.check.point) if one.status != "not scored"]
-        return self.points[result.check.point] / len(scored) if result in scored else 0.0
-
-    def score(self, point: int) -> tuple[float, float] | None:
-        """Returns points and maximum of one point of the rubric; None when it is not scored."""
-        scored = [one for one in self.of(point) if one.status != "not scored"]
-        if not scored:
-            return None
-        passed = sum(one.status == "passed" for one in scored)
-        return round(self.points[point] * passed / len(scored), 2), self.points[point]
-
-    def total(self) -> tuple[float, float]:
-        """Returns points and maximum of all that is scored."""
-        scores = [one for one in map(self.score, RUBRIC) if one is not None]
-        return round(sum(one[0] for one in scores), 2), sum(one[1] for one in scores)
-
-    @property
-    def failed(self) -> list[Result]:
-        """The checks that failed."""
-        return [one for one in self.results if one.status == "failed"]
 
 
 def judge(
@@ -102,7 +27,7 @@ def judge(
     patience: float = 4.0,
     seconds: float = RUN_SECONDS,
     points: Mapping[int, float] = POINTS,
-    checks: Sequence[Check] = CHECKS,
+    checks: Sequence[Check[Tester]] = CHECKS,
     told: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Judges a hand-in.
@@ -147,7 +72,7 @@ def judge(
 
 
 def _one(
-    sandbox: Sandbox, hand_in: HandIn, dialect: Dialect, patience: float, check: Check
+    sandbox: Sandbox, hand_in: HandIn, dialect: Dialect, patience: float, check: Check[Tester]
 ) -> tuple[Result, Fault | None]:
     """Returns a result, and what is wrong where the server did not even start: no other check needs to try."""
     secret = new_secret()
@@ -192,7 +117,7 @@ def _ended(server: SandboxedServer, found: Fault | None) -> Fault | None:
     return Fault(found.expected, f"{found.seen}; {how}", found.sent)
 
 
-def _failed(check: Check, fault: Fault, sent: str = "", output: str = "") -> Result:
+def _failed(check: Check[Tester], fault: Fault, sent: str = "", output: str = "") -> Result:
     return Result(
         check=check,
         status="failed",
@@ -201,26 +126,3 @@ def _failed(check: Check, fault: Fault, sent: str = "", output: str = "") -> Res
         seen=fault.seen,
         output=output,
     )
-
-
-def read_points(path: Path) -> dict[int, float]:
-    """Returns the points of the rubric as a teacher's file has them; what is not in it stays as it is.
-
-    Raises:
-        ConfigError: The file is not one of points.
-    """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    table = given.pop("points", None)
-    if given or not isinstance(table, dict):
-        raise ConfigError(f"{path}: it has one table, [points]", hint="a line of it is: 5 = 10")
-    points = dict(POINTS)
-    for key, value in table.items():
-        if key not in map(str, RUBRIC):
-            raise ConfigError(f"{path}: the rubric has no point {key}", hint=f"it has 1 to {len(RUBRIC)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:
-            raise ConfigError(f"{path}: {key} is worth 0 to 1000 points")
-        points[int(key)] = value
-    return points

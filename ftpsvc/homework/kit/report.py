@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ftpsvc.homework.kit.checks import RUBRIC
-from ftpsvc.homework.kit.judging import Report, Result
+from ftpsvc.homework.kit.rubric import RUBRIC, Report, Result
 from ftpsvc.text import printable
 
 

@@ -1,0 +1,8 @@
+"""What the kit's reports say, in Chinese: by the English that stands in the code, places included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+CHINESE: Final[Mapping[str, str]] = {}
