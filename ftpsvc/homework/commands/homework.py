@@ -6,31 +6,23 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.commands.place import say
-from ftpsvc.homework.kit.base_profile import BaseProfile
-from ftpsvc.homework.kit.dialect import Dialect
-from ftpsvc.homework.kit.judging import RUN_SECONDS, judge
+from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, judge_server
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
 from ftpsvc.homework.kit.rubric import POINTS, Result, read_points
-from ftpsvc.homework.kit.sandboxed import START, WALL, HandIn
 from ftpsvc.homework.sandbox import leftovers
-from ftpsvc.homework.sandbox.base import Limits
 from ftpsvc.homework.sandbox.choose import choose, find_python
 from ftpsvc.server.exits import Exit
 
-PROFILES: Final[dict[str, type[Dialect]]] = {BaseProfile.name: BaseProfile}
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("homework", context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--profile", type=click.Choice(sorted(PROFILES)), default="base", help="What the server speaks."
-)
+@click.option("--profile", type=click.Choice(["base"]), default="base", help="What the server speaks.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -40,7 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--shared", default="shared", metavar="NAME", help="The folder in it that the server shares.")
 @click.option(
-    "--port", type=click.IntRange(1024, 65535), default=9021, help="What PORT in the command becomes."
+    "--port", type=click.IntRange(1024, 65535), default=PORT, help="What PORT in the command becomes."
 )
 @click.option(
     "--points", type=_FILE, metavar="FILE", help="What the points of the rubric are worth, as TOML."
@@ -48,7 +40,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--patience",
     type=click.FloatRange(0.1, 600),
-    default=4.0,
+    default=PATIENCE,
     metavar="SECONDS",
     help="Time for each answer.",
 )
@@ -92,24 +84,12 @@ def homework(
     python = find_python(sandbox)
     if python is None:
         raise ConfigError("the sandbox has no Python", hint="apt-get install python3")
-    words = [str(port) if word == "PORT" else word for word in command]
-    if words[0] in ("python", "python3"):
-        words[0] = python
-    hand_in = HandIn(
-        command=tuple(words),
-        port=port,
-        folder=folder,
-        python=python,
-        shared=shared,
-        start=max(START, patience),
-        limits=Limits(cpu=20, wall=max(WALL, 10 * patience), memory=512 << 20, processes=96),
-    )
-    dialect = PROFILES[profile]()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it cleans up after itself
     try:
-        report = judge(
-            sandbox, hand_in, dialect, patience=patience, seconds=seconds, points=worth, told=_told
-        )
+        report = judge_server(
+            sandbox, folder, command, python=python, port=port, shared=shared, patience=patience, seconds=seconds,
+            points=worth, told=_told,
+        )  # fmt: skip
     finally:
         signal.signal(signal.SIGTERM, before)
     for path, text in (

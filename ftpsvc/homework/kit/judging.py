@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
+from ftpsvc.homework.kit.base_profile import BaseProfile
 from ftpsvc.homework.kit.checks import CHECKS, Tester, new_secret, prepared
 from ftpsvc.homework.kit.dialect import Dialect
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored
 from ftpsvc.homework.kit.rubric import POINTS, RUBRIC, Check, Report, Result
-from ftpsvc.homework.kit.sandboxed import HandIn, SandboxedServer
+from ftpsvc.homework.kit.sandboxed import LIMITS, START, WALL, HandIn, SandboxedServer
 from ftpsvc.homework.sandbox.base import Sandbox
+
+Profile: TypeAlias = Literal["base", "full"]
+"""base: the points of the rubric that section 9 of the protocol has; full: all that can be measured."""
+
+PORT: Final = 9021
+
+PATIENCE: Final = 4.0
+"""Seconds that a server may take for each thing that it has to do, where nobody says anything else."""
 
 RUN_SECONDS: Final = 90.0
 """Time of a whole run. Checks that are not begun by then are failed: only a server that hangs needs more."""
@@ -19,12 +30,71 @@ RUN_SECONDS: Final = 90.0
 _MOMENT: Final = 2.0
 
 
+def judge_server(
+    sandbox: Sandbox,
+    folder: Path,
+    command: Sequence[str],
+    *,
+    python: str,
+    mounts: Sequence[Path] = (),
+    port: int = PORT,
+    shared: str = "shared",
+    profile: Profile = "base",
+    dialect: str | None = None,
+    patience: float = PATIENCE,
+    seconds: float = RUN_SECONDS,
+    points: Mapping[int, float] = POINTS,
+    told: Callable[[Result], None] = lambda _: None,
+) -> Report:
+    """Judges the server of a hand-in.
+
+    Args:
+        sandbox: Where it runs.
+        folder: The hand-in.
+        command: What starts the server in a copy of it. The word PORT becomes the port, and python
+            and python3 the sandbox's.
+        python: The Python inside.
+        mounts: What that Python needs to see of this machine.
+        port: What PORT becomes.
+        shared: The folder that the server shares, relative to the hand-in.
+        profile: What is asked of it.
+        dialect: What it speaks; None is the base profile.
+        patience: Seconds that it may take for each thing that it has to do.
+        seconds: Seconds for all of it; checks that are not begun by then are failed.
+        points: What the points of the rubric are worth.
+        told: Called with each result.
+
+    Raises:
+        ConfigError: There is no such dialect.
+        SandboxError: The sandbox failed. That is never the student's fault, so there is no report.
+    """
+    hand_in = HandIn(
+        command=words(command, port, python),
+        port=port,
+        folder=folder,
+        python=python,
+        mounts=tuple(mounts),
+        shared=shared,
+        start=max(START, patience),
+        limits=replace(LIMITS, wall=max(WALL, 10 * patience)),
+    )
+    return judge(
+        sandbox, hand_in, BaseProfile(), patience=patience, seconds=seconds, points=points, told=told
+    )
+
+
+def words(command: Sequence[str], port: int, python: str) -> tuple[str, ...]:
+    """Returns a command as the sandbox runs it."""
+    given = [str(port) if word == "PORT" else word for word in command]
+    return (python, *given[1:]) if given[0] in ("python", "python3") else tuple(given)
+
+
 def judge(
     sandbox: Sandbox,
     hand_in: HandIn,
     dialect: Dialect,
     *,
-    patience: float = 4.0,
+    patience: float = PATIENCE,
     seconds: float = RUN_SECONDS,
     points: Mapping[int, float] = POINTS,
     checks: Sequence[Check[Tester]] = CHECKS,

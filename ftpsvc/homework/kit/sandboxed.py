@@ -30,6 +30,9 @@ START: Final = 20.0
 WALL: Final = 30.0
 """Seconds that one check may take, whatever the server does."""
 
+LIMITS: Final = Limits(cpu=20, wall=WALL, memory=512 << 20, processes=96)
+"""What a server may use during one check."""
+
 _RELAY: Final = ".ftpsvc-relay.py"
 _MOST: Final = 1 << 16
 _HINT: Final = "the folder for temporary files must be one that every user may pass through: set TMPDIR"
@@ -45,6 +48,7 @@ class HandIn:
         folder: Its files.
         python: The sandbox's Python, for the relay.
         shared: The folder that it shares, relative to its files.
+        mounts: What its Python needs to see of this machine.
         start: Seconds that it may take until it listens.
         limits: What it may use; `wall` is what one check may take.
     """
@@ -55,7 +59,8 @@ class HandIn:
     python: str
     shared: str = "shared"
     start: float = START
-    limits: Limits = field(default_factory=lambda: Limits(cpu=20, wall=WALL, memory=512 << 20, processes=96))
+    mounts: tuple[Path, ...] = ()
+    limits: Limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +189,7 @@ class SandboxedServer:
             files={_RELAY: Path(relay.__file__)},
             limits=self._hand_in.limits,
             env={"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            mounts=(self._place,),
+            mounts=(self._place, *self._hand_in.mounts),
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             try:
