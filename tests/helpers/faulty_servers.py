@@ -1,16 +1,35 @@
 # ruff: noqa: E501 -- pieces of another file, as they stand there
-"""Servers with one fault each, made from the course's base server, and what the kit must say of each.
+"""Servers with one fault each, and what the kit must say of each.
 
-A fault is an edit of docs/course/10-homework/base_server.py: texts that must be there exactly once, and what they become.
+A fault is an edit of docs/course/10-homework/base_server.py, or, for what the base profile does not have, of
+student_server.py beside this file: texts that must be there exactly once, and what they become.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.helpers.course import COURSE
 
 GOOD = (COURSE / "10-homework" / "base_server.py").read_text("utf-8")
+STUDENT = Path(__file__).with_name("student_server.py").read_text("utf-8")
+
+ACCOUNTS = """
+login = "{way}"
+
+[[account]]
+name = "alice"
+password = "correct horse"
+home = "home/alice"
+quota = "100M"
+
+[[account]]
+name = "bob"
+password = "battery staple"
+home = "home/bob"
+quota = 400000
+"""
 
 
 @dataclass(frozen=True)
@@ -22,17 +41,23 @@ class Faulty:
         check: The check that must fail.
         seen: A part of what the report then says was seen.
         hangs: Whether it is patience that finds it.
+        way: How a password is sent to the student's server; "" is the base server, which takes none.
     """
 
     edits: dict[str, str]
     check: str
     seen: str
     hangs: bool = False
+    way: str = ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return ("struct-json", "PORT", self.way) if self.way else ("127.0.0.1", "PORT")
 
     def text(self) -> str:
-        text = GOOD
+        text = STUDENT if self.way else GOOD
         for old, new in self.edits.items():
-            assert text.count(old) == 1, f"{text.count(old)} times in base_server.py: {old}"
+            assert text.count(old) == 1, f"{text.count(old)} times in the server: {old}"
             text = text.replace(old, new)
         compile(text, "server.py", "exec")
         return text
@@ -240,5 +265,137 @@ FAULTY = {
         "many at once",
         "hangs",
         True,
+    ),
+}
+
+_LET_IN = "if not good or self.claimed not in USERS:"
+_PAGES = "                while piece := file.read(1 << 16):\n                    self.wfile.write(piece)\n"
+_STAGED = "os.path.join(os.path.dirname(path), STAGED + (key if resume else secrets.token_hex(8)))"
+
+FAULTY |= {
+    "a put reads into the next message": Faulty(
+        {"read1(min(self.unread, 1 << 18))": "read1(1 << 18)"}, "several messages at once", "hangs", True
+    ),
+    "a whole file in memory": Faulty(
+        {
+            "                for piece in self.payload():\n                    digest.update(piece)\n                    file.write(piece)\n": "                piece = b''.join(self.payload())\n                digest.update(piece)\n                file.write(piece)\n"
+        },
+        "a large file in little memory",
+        "MiB more memory",
+    ),
+    "a port that stays taken": Faulty(
+        {"    allow_reuse_address = True\n": ""}, "started again at once", "it ended with 1"
+    ),
+    "any password is the right one": Faulty(
+        {_LET_IN: "if self.claimed not in USERS:"}, "who may log in", "it was done", way="challenge"
+    ),
+    "it tells who has an account": Faulty(
+        {
+            _LET_IN: "if self.claimed not in USERS:\n            raise Refused('no such user')\n        if not good:"
+        },
+        "who may log in",
+        "no such user",
+        way="challenge",
+    ),
+    "nobody is asked who they are": Faulty(
+        {
+            "self.user, self.claimed, self.challenge, self.cwd = None": "self.user, self.claimed, self.challenge, self.cwd = USERS['alice']"
+        },
+        "nothing without a log-in",
+        "its content",
+        way="challenge",
+    ),
+    "a password in clear": Faulty({}, "no password on the wire", "the password, as it is typed", way="clear"),
+    "a digest in place of the password": Faulty(
+        {}, "a log-in that was recorded", "it was let in", way="digest"
+    ),
+    "always the same challenge": Faulty(
+        {
+            'self.claimed, self.challenge = request.get("user"), secrets.token_hex(16)': 'self.claimed, self.challenge = request.get("user"), "0123456789abcdef"'
+        },
+        "a log-in that was recorded",
+        "it was let in",
+        way="challenge",
+    ),
+    "a log with passwords": Faulty(
+        {
+            '            user = USERS.get(self.claimed, {"secret": secrets.token_hex(16)})\n            given = ': "            user = USERS.get(self.claimed, {\"secret\": secrets.token_hex(16)})\n            print(request, file=open('log.txt', 'a'))\n            given = "
+        },
+        "no password in a file",
+        "log.txt",
+        way="clear",
+    ),
+    "a lock while a client reads": Faulty(
+        {
+            _PAGES: "                with LOCK:\n                    while piece := file.read(1 << 16):\n                        self.wfile.write(piece)\n"
+        },
+        "a reader who does not read",
+        "hangs",
+        True,
+        way="challenge",
+    ),
+    "connections that nobody closes": Faulty(
+        {
+            "        self.user, self.claimed": "        LEAK.append(self.request.dup())\n        self.user, self.claimed",
+            "LOCK = threading.Lock()": "LOCK, LEAK = threading.Lock(), []",
+        },
+        "many, one after the other",
+        "before, ",
+        way="challenge",
+    ),
+    "homes that anybody can name": Faulty(
+        {
+            '        path = self.user["home"]\n': '        path = "home" if parts[:1] == ["alice"] else self.user["home"]\n'
+        },
+        "what is another user's",
+        "its content",
+        way="challenge",
+    ),
+    "a quota that nobody looks at": Faulty(
+        {'> self.user["quota"]': "> 1 << 60"}, "more than there is room for", "it was done", way="challenge"
+    ),
+    "a quota for each file": Faulty(
+        {"used - old + RESERVED.get(home, 0) + size": "size"},
+        "many that add up",
+        "it was done",
+        way="challenge",
+    ),
+    "what is replaced counts twice": Faulty(
+        {"used - old +": "used +"}, "replacing a file", "no room", way="challenge"
+    ),
+    "a quota that looks too early": Faulty(
+        {"RESERVED.get(home, 0) + size > self": "size > self"},
+        "a race for the last bytes",
+        "bytes were stored",
+        way="challenge",
+    ),
+    "names that are made nice": Faulty(
+        {"parts.append(part)": "parts.append(part.strip())"}, "odd names", "it is not there", way="challenge"
+    ),
+    "half a file after a crash": Faulty(
+        {_STAGED: 'path + ".tmp"'}, "killed in an upload", "ls shows kept.txt.tmp", way="challenge"
+    ),
+    "an upload that always begins again": Faulty(
+        {
+            "have = os.path.getsize(staged) if resume and os.path.exists(staged) else 0": "have = 0\n            os.path.exists(staged) and os.unlink(staged)"
+        },
+        "an upload goes on",
+        "begins again",
+        way="challenge",
+    ),
+    "a download that always begins again": Faulty(
+        {"file.seek(offset)": "file.seek(0)"}, "a download goes on", "different from byte", way="challenge"
+    ),
+    "two files in one": Faulty(
+        {
+            'f"{path}|{size}|{digest}"': 'f"{path}|{size}"',
+            "digest is not None and digest != hashed.hexdigest()": "False",
+        },
+        "another file of the same name and size",
+        "different from byte",
+        way="challenge",
+    ),
+    "any offset will do": Faulty(
+        {"not 0 <= offset <= size": "False"}, "offsets that make no sense", "it was done", way="challenge"
     ),
 }

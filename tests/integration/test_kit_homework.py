@@ -15,16 +15,21 @@ from ftpsvc.homework.grade_cli import command
 from ftpsvc.homework.kit.base_profile import BaseProfile
 from ftpsvc.homework.kit.checks import CHECKS
 from ftpsvc.homework.kit.checks import Tester as Given
+from ftpsvc.homework.kit.declared import Declared
 from ftpsvc.homework.kit.judging import judge
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
 from ftpsvc.homework.kit.rubric import Check, Report, read_points
 from ftpsvc.homework.kit.rubric import Result as Judged
-from ftpsvc.homework.kit.sandboxed import HandIn
+from ftpsvc.homework.kit.sandboxed import HandIn, SandboxedServer
 from ftpsvc.homework.sandbox.base import Sandbox
 from ftpsvc.homework.sandbox.choose import find_python
 from tests.helpers.faulty_servers import GOOD
 
 UNMEASURED = {1: "no log-in", 4: "no quotas", 8: "the client's", 9: "not there"}
+
+
+ALONE = "what is another user's"
+ASKED = [one for one in CHECKS if one.point not in UNMEASURED]
 
 
 def call(found: tuple[Sandbox, str | None], folder: Path, *arguments: str) -> Result:
@@ -48,11 +53,13 @@ def test_a_good_server_gets_all_points_and_nothing_for_what_cannot_be_measured(
     assert done.exit_code == 0, done.output
     assert "1 encrypted log-in                 not scored: the base profile has no log-in\n" in done.stdout
     assert done.stdout.endswith("85 of 85 points\n")
-    assert done.stderr.splitlines() == [f"passed: {one.name}" for one in CHECKS]
+    assert done.stderr.splitlines() == [
+        f"{'not scored' if one.name == ALONE else 'passed'}: {one.name}" for one in ASKED
+    ]
     written = json.loads(results.read_text("utf-8"))
     assert written["score"] == 85
     assert sum(one.get("max_score", 0) for one in written["tests"]) == pytest.approx(85, abs=0.01)
-    assert [one["number"] for one in written["tests"] if "score" not in one] == ["1", "4", "8", "9"]
+    assert [one["number"] for one in written["tests"] if "score" not in one] == ["1", "3.6", "4", "8", "9"]
     assert "| 3 | own home, and only that | 30 of 30 |" in page.read_text("utf-8")
 
 
@@ -71,8 +78,8 @@ def test_a_server_that_never_listens_fails_every_check_after_one_trial(
     (tmp_path / "server.py").write_text(text, encoding="utf-8")
     done = call(found_sandbox, tmp_path, "--", "python3", "server.py", "PORT")
     assert done.exit_code == 5
-    assert done.stdout.count("expected  a server that listens on port 9021") == len(CHECKS)
-    assert done.stdout.count(f"seen      {seen}") == len(CHECKS), done.stdout[:1000]
+    assert done.stdout.count("expected  a server that listens on port 9021") == len(ASKED)
+    assert done.stdout.count(f"seen      {seen}") == len(ASKED), done.stdout[:1000]
     assert done.stdout.endswith("0 of 85 points\n")
 
 
@@ -106,7 +113,12 @@ def test_a_run_that_is_stopped_leaves_nothing(
         os.chmod(place, 0o711)  # noqa: S103 -- so that the sandbox's user gets through
         monkeypatch.setattr(tempfile, "tempdir", place)
         with pytest.raises(KeyboardInterrupt):
-            judge(sandbox, hand_in, BaseProfile(), patience=120.0, checks=checks)
+            judge(
+                lambda prepared: SandboxedServer(sandbox, hand_in, prepared, 120.0),
+                BaseProfile(Declared()),
+                patience=120.0,
+                checks=checks,
+            )
         assert os.listdir(place) == []
 
 
@@ -118,7 +130,7 @@ def judged() -> Report:
         else Judged(check=one, status="not scored", reason="no digests")
         if one.name == "a digest that does not fit"
         else Judged(check=one, status="passed")
-        for one in CHECKS
+        for one in ASKED
     ]
     points = dict.fromkeys(range(1, 10), 10.0)
     return Report(dialect="base", results=results, unmeasured=UNMEASURED, points=points, seconds=1.0)

@@ -11,6 +11,7 @@ import click
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.commands.place import say
+from ftpsvc.homework.kit.dialects import DIALECTS, PROFILES, Profile
 from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, judge_server
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
 from ftpsvc.homework.kit.rubric import POINTS, Result, read_points
@@ -22,7 +23,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("homework", context_settings={"ignore_unknown_options": True})
-@click.option("--profile", type=click.Choice(["base"]), default="base", help="What the server speaks.")
+@click.option(
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="base",
+    help="What is asked of the server: the base profile, or all of the rubric.",
+)
+@click.option(
+    "--dialect", metavar="NAME", help=f"What it speaks: {', '.join(DIALECTS)}, or a file with one of yours."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -59,7 +68,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def homework(
     *,
-    profile: str,
+    profile: Profile,
+    dialect: str | None,
     folder: Path,
     shared: str,
     port: int,
@@ -87,7 +97,8 @@ def homework(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it cleans up after itself
     try:
         report = judge_server(
-            sandbox, folder, command, python=python, port=port, shared=shared, patience=patience, seconds=seconds,
+            sandbox, folder, command, python=python, port=port, shared=shared,
+            profile=profile, dialect=dialect, patience=patience, seconds=seconds,
             points=worth, told=_told,
         )  # fmt: skip
     finally:

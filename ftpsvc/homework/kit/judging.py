@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Protocol
 
-from ftpsvc.homework.kit.base_profile import BaseProfile
 from ftpsvc.homework.kit.checks import CHECKS, Tester, new_secret, prepared
+from ftpsvc.homework.kit.declared import FILE, DeclarationError, Declared, read
 from ftpsvc.homework.kit.dialect import Dialect
-from ftpsvc.homework.kit.findings import Fault, Gone, NotScored
-from ftpsvc.homework.kit.rubric import POINTS, RUBRIC, Check, Report, Result
+from ftpsvc.homework.kit.dialects import Profile, speaks
+from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
+from ftpsvc.homework.kit.rubric import POINTS, Check, Report, Result
+from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.sandboxed import LIMITS, START, WALL, HandIn, SandboxedServer
+from ftpsvc.homework.kit.server import Prepared, Server
 from ftpsvc.homework.sandbox.base import Sandbox
-
-Profile: TypeAlias = Literal["base", "full"]
-"""base: the points of the rubric that section 9 of the protocol has; full: all that can be measured."""
+from ftpsvc.text import printable
 
 PORT: Final = 9021
 
@@ -44,6 +45,7 @@ def judge_server(
     patience: float = PATIENCE,
     seconds: float = RUN_SECONDS,
     points: Mapping[int, float] = POINTS,
+    checks: Sequence[Check[Tester]] = CHECKS,
     told: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Judges the server of a hand-in.
@@ -58,80 +60,129 @@ def judge_server(
         port: What PORT becomes.
         shared: The folder that the server shares, relative to the hand-in.
         profile: What is asked of it.
-        dialect: What it speaks; None is the base profile.
+        dialect: What it speaks: a name, or the path of a teacher's file; None is what the hand-in says, or base.
         patience: Seconds that it may take for each thing that it has to do.
-        seconds: Seconds for all of it; checks that are not begun by then are failed.
-        points: What the points of the rubric are worth.
-        told: Called with each result.
-
-    Raises:
-        ConfigError: There is no such dialect.
-        SandboxError: The sandbox failed. That is never the student's fault, so there is no report.
-    """
-    hand_in = HandIn(
-        command=words(command, port, python),
-        port=port,
-        folder=folder,
-        python=python,
-        mounts=tuple(mounts),
-        shared=shared,
-        start=max(START, patience),
-        limits=replace(LIMITS, wall=max(WALL, 10 * patience)),
-    )
-    return judge(
-        sandbox, hand_in, BaseProfile(), patience=patience, seconds=seconds, points=points, told=told
-    )
-
-
-def words(command: Sequence[str], port: int, python: str) -> tuple[str, ...]:
-    """Returns a command as the sandbox runs it."""
-    given = [str(port) if word == "PORT" else word for word in command]
-    return (python, *given[1:]) if given[0] in ("python", "python3") else tuple(given)
-
-
-def judge(
-    sandbox: Sandbox,
-    hand_in: HandIn,
-    dialect: Dialect,
-    *,
-    patience: float = PATIENCE,
-    seconds: float = RUN_SECONDS,
-    points: Mapping[int, float] = POINTS,
-    checks: Sequence[Check[Tester]] = CHECKS,
-    told: Callable[[Result], None] = lambda _: None,
-) -> Report:
-    """Judges a hand-in.
-
-    Args:
-        sandbox: Where its server runs.
-        hand_in: What is judged.
-        dialect: How its server is spoken to.
-        patience: Seconds that the server may take for each thing that it has to do.
         seconds: Seconds for all of it; checks that are not begun by then are failed.
         points: What the points of the rubric are worth.
         checks: What is checked.
         told: Called with each result.
 
     Raises:
+        ConfigError: There is no such dialect, or its file cannot be used.
+        SandboxError: The sandbox failed. That is never the student's fault, so there is no report.
+    """
+    fault = None
+    try:
+        declared = read(folder)
+        given = speaks(dialect, profile, declared)
+    except DeclarationError as error:
+        declared = Declared()
+        given = speaks(dialect, profile, declared)
+        what = said("a hand-in that says how its server is spoken to")
+        fault = Fault(what, printable(str(error)))
+    hand_in = HandIn(
+        command=words(command, port, python),
+        port=port,
+        folder=folder,
+        python=python,
+        mounts=tuple(mounts),
+        reset=words(declared.reset, port, python),
+        start=max(START, patience),
+        limits=replace(LIMITS, wall=max(WALL, 10 * patience)),
+    )
+    return judge(
+        lambda prepared: SandboxedServer(sandbox, hand_in, prepared, patience),
+        given,
+        profile=profile,
+        shared=shared,
+        patience=patience,
+        seconds=seconds,
+        points=points,
+        checks=checks,
+        told=told,
+        fault=fault,
+    )
+
+
+def words(command: Sequence[str], port: int, python: str) -> tuple[str, ...]:
+    """Returns a command as the sandbox runs it."""
+    given = [str(port) if word == "PORT" else word for word in command]
+    return (python, *given[1:]) if given[:1] in (["python"], ["python3"]) else tuple(given)
+
+
+class Running(Server, Protocol):
+    """A server that is started by `__enter__`, and how it ended."""
+
+    def __enter__(self) -> Server:
+        """Starts it and waits until it listens.
+
+        Raises:
+            SandboxError: It could not be run; nothing is left.
+            Fault: It does not listen; nothing is left.
+        """
+
+    def close(self) -> None:
+        """Ends it with all that it started. A second call does nothing."""
+
+    def end(self) -> str:
+        """Closes it, and returns which limit ended it before, in one line; "" where none did.
+
+        Raises:
+            SandboxError: The sandbox failed.
+        """
+
+    def output(self) -> str:
+        """Returns the last lines that it wrote, escaped; "" before it was closed."""
+
+
+def judge(
+    start: Callable[[Prepared], Running],
+    dialect: Dialect,
+    *,
+    profile: Profile = "base",
+    shared: str = "shared",
+    patience: float = PATIENCE,
+    seconds: float = RUN_SECONDS,
+    points: Mapping[int, float] = POINTS,
+    checks: Sequence[Check[Tester]] = CHECKS,
+    told: Callable[[Result], None] = lambda _: None,
+    fault: Fault | None = None,
+) -> Report:
+    """Judges a server.
+
+    Args:
+        start: Returns a server that is not started yet, in a folder of its own where that is prepared.
+        dialect: How it is spoken to.
+        profile: What is asked of it.
+        shared: The folder that it shares where it has no accounts, in its own one.
+        patience: Seconds that it may take for each thing that it has to do.
+        seconds: Seconds for all of it; checks that are not begun by then are failed.
+        points: What the points of the rubric are worth.
+        checks: What is checked.
+        told: Called with each result.
+        fault: What keeps the server from being tried at all: every check is failed for it. None: nothing.
+
+    Raises:
         SandboxError: The sandbox failed. That is never the student's fault, so there is no report.
     """
     began = time.monotonic()
     results: list[Result] = []
-    silent: Fault | None = None
+    silent = fault
+    unmeasured = _unmeasured(dialect, profile)
+    if dialect.declared.accounts:
+        shared = dialect.declared.accounts[0].home
     for check in checks:
-        if check.point in dialect.unmeasured:
+        if check.point in unmeasured:
             continue
         if silent is not None:
             result = _failed(check, silent)
         elif time.monotonic() - began > seconds:
-            result = _failed(
-                check, Fault("a run of that time", f"the {seconds:g} s of a run were used up before it")
-            )
+            used = said("the {seconds:g} s of a run were used up before it", seconds=seconds)
+            result = _failed(check, Fault(said("a run of that time"), used))
         else:
-            result, silent = _one(sandbox, hand_in, dialect, patience, check)
+            result, silent = _one(start, dialect, patience, shared, check)
         results.append(result)
         told(result)
-    unmeasured = {number: why for number, why in dialect.unmeasured.items() if number in RUBRIC}
     return Report(
         dialect=dialect.name,
         results=results,
@@ -141,38 +192,55 @@ def judge(
     )
 
 
+def _unmeasured(dialect: Dialect, profile: Profile) -> dict[int, str]:
+    found = dict(dialect.unmeasured)
+    if profile == "base":
+        asked = said("the profile base does not ask for it")
+        found = {1: asked, 4: asked, 9: asked} | found
+    elif not dialect.declared.accounts:
+        found = dict.fromkeys((1, 4), said("{file} names no account", file=FILE)) | found
+    return found | {8: said("a progress bar is the client's")}
+
+
 def _one(
-    sandbox: Sandbox, hand_in: HandIn, dialect: Dialect, patience: float, check: Check[Tester]
+    start: Callable[[Prepared], Running], dialect: Dialect, patience: float, shared: str, check: Check[Tester]
 ) -> tuple[Result, Fault | None]:
     """Returns a result, and what is wrong where the server did not even start: no other check needs to try."""
     secret = new_secret()
-    server = SandboxedServer(sandbox, hand_in, prepared(hand_in.shared, secret), patience)
+    server = start(prepared(shared, secret))
     try:
         server.__enter__()
     except Fault as fault:
         return _failed(check, fault, output=server.output()), fault
     found: Fault | None = None
-    test = Tester(server, dialect, patience, shared=hand_in.shared, secret=secret)
+    test = Tester(server, dialect, patience, shared=shared, secret=secret)
     try:
         try:
             check.run(test)
         except NotScored as reason:
-            return Result(check=check, status="not scored", reason=str(reason)), None
+            return Result(check=check, status="not scored", reason=_reason(reason)), None
         except Fault as fault:
             found = fault
+        except Refused as refused:  # by whom a check asked nothing that may be refused
+            found = Fault(said("that it is done"), said("it was refused: {reason}", reason=str(refused)))
         found = _ended(server, found)
         killed = server.end()
     finally:
         server.close()
     if killed:
-        found = Fault("that it stays within its limits", killed, found.sent if found else "")
+        found = Fault(said("that it stays within its limits"), killed, found.sent if found else "")
     if found is None:
         return Result(check=check, status="passed"), None
     sent = test.last.sent if test.last is not None else ""
     return _failed(check, found, sent, server.output()), None
 
 
-def _ended(server: SandboxedServer, found: Fault | None) -> Fault | None:
+def _reason(reason: NotScored) -> str:
+    text = reason.args[0] if reason.args else ""
+    return text if isinstance(text, str) else str(text)
+
+
+def _ended(server: Server, found: Fault | None) -> Fault | None:
     """Returns the fault, with what is to be said of a server that is not there any more."""
     try:
         # The end of a process is seen a moment after the end of its connections.
@@ -181,10 +249,10 @@ def _ended(server: SandboxedServer, found: Fault | None) -> Fault | None:
         return found or gone
     if code is None:
         return found
-    how = f"the server's process ended with {code}"
+    how = said("the server's process ended with {code}", code=code)
     if found is None:
-        return Fault("that the server goes on", how)
-    return Fault(found.expected, f"{found.seen}; {how}", found.sent)
+        return Fault(said("that the server goes on"), how)
+    return Fault(found.expected, said("{seen}; {how}", seen=found.seen, how=how), found.sent)
 
 
 def _failed(check: Check[Tester], fault: Fault, sent: str = "", output: str = "") -> Result:

@@ -27,20 +27,17 @@ def main() -> None:
     where, given = sys.argv[1], json.loads(sys.argv[2])
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.connect(where)
-    for name in given["folders"]:
-        os.makedirs(name, exist_ok=True)
-    for name, text in given["files"].items():
-        with open(name, "w", encoding="utf-8") as file:
-            file.write(text)
-    for name, target in given["links"].items():
-        with contextlib.suppress(FileExistsError):
-            os.symlink(target, name)
     try:
-        server = subprocess.Popen(given["command"], stdin=subprocess.DEVNULL)
+        if given["reset"]:
+            subprocess.run(given["reset"], stdin=subprocess.DEVNULL, check=True)
+        _prepare(given)
+        server = Server(given["command"], given["port"])
     except OSError as error:
-        control.send(
-            json.dumps({"error": f"{given['command'][0]} does not start: {error.strerror}"}).encode()
-        )
+        about = {"reason": error.strerror, "name": error.filename}
+        control.send(json.dumps({"failed": "start", **about}).encode())
+        return
+    except subprocess.CalledProcessError as error:
+        control.send(json.dumps({"failed": "reset", "exit": error.returncode}).encode())
         return
     control.send(b"{}")
     try:
@@ -50,15 +47,75 @@ def main() -> None:
             for one in passed:
                 one.close()
     finally:
-        server.kill()
+        server.process.kill()
 
 
-def _do(
-    asked: dict[str, Any], port: int, server: "subprocess.Popen[bytes]"
-) -> tuple[dict[str, Any], list[socket.socket]]:
+def _prepare(given: dict[str, Any]) -> None:
+    for name in given["folders"]:
+        os.makedirs(name, exist_ok=True)
+    for name, text in given["files"].items():
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
+    for name, target in given["links"].items():
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, name)
+
+
+class Server:
+    """The student's server, which may be started more than once."""
+
+    def __init__(self, command: list[str], port: int) -> None:
+        self._command = command
+        self._port = port
+        self.process = self._started()
+
+    def again(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Ends it by a signal, and starts it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(asked["signal"])
+        try:
+            self.process.wait(asked["seconds"])
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = self._started()
+        return _ready(self._port, self.process, asked["seconds"])
+
+    def usage(self) -> dict[str, int]:
+        """Returns threads, descriptors and the most memory, of its process and all that this started."""
+        threads = descriptors = peak = 0
+        for pid in self._all():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8") as status:
+                about = dict(line.split(":", 1) for line in status if ":" in line)
+                threads += int(about.get("Threads", "0"))
+                peak += int(about.get("VmHWM", "0").split()[0]) << 10
+                descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+        return {"threads": threads, "descriptors": descriptors, "peak": peak}
+
+    def _all(self) -> list[int]:
+        parents = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="utf-8") as stat:
+                parents[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
+        found = [self.process.pid]
+        for parent in found:
+            found += [pid for pid, above in parents.items() if above == parent]
+        return found
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+
+
+def _do(asked: dict[str, Any], port: int, server: Server) -> tuple[dict[str, Any], list[socket.socket]]:
     what = asked["do"]
+    if what == "again":
+        return server.again(asked), []
+    if what == "usage":
+        return server.usage(), []
+    if what == "find":
+        return {"names": _holding(asked["text"].encode(), asked["but"])}, []
     if what == "ready":
-        return _ready(port, server, asked["seconds"]), []
+        return _ready(port, server.process, asked["seconds"]), []
     if what == "connect":
         try:
             return {}, [socket.create_connection(("127.0.0.1", port), asked["seconds"])]
@@ -66,8 +123,8 @@ def _do(
             return {"error": str(error)}, []
     if what == "status":
         with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(asked["seconds"])
-        return {"exit": server.poll()}, []
+            server.process.wait(asked["seconds"])
+        return {"exit": server.process.poll()}, []
     if what == "drained":
         return {"drained": _drained(port, asked["from"], asked["seconds"])}, []
     try:
@@ -75,6 +132,20 @@ def _do(
             return {"content": base64.b64encode(file.read(4096)).decode()}, []
     except OSError:
         return {"content": None}, []
+
+
+def _holding(text: bytes, but: list[str]) -> list[str]:
+    """Returns the files in here that hold a text, ten at the most."""
+    found = []
+    for folder, _, names in os.walk("."):
+        for name in names:
+            path = os.path.normpath(os.path.join(folder, name))
+            with contextlib.suppress(OSError):
+                if path not in but and os.path.isfile(path) and os.path.getsize(path) <= 16 << 20:
+                    with open(path, "rb") as file:
+                        if text in file.read():
+                            found.append(path)
+    return sorted(found)[:10]
 
 
 def _ready(port: int, server: "subprocess.Popen[bytes]", seconds: float) -> dict[str, Any]:

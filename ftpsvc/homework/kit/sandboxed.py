@@ -10,16 +10,17 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ftpsvc.homework.grading.verdict import told
 from ftpsvc.homework.kit import relay
+from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.findings import Fault, Gone
-from ftpsvc.homework.sandbox.base import Job, Limits, Outcome, Sandbox, SandboxError
-from ftpsvc.text import printable
+from ftpsvc.homework.kit.said import said
+from ftpsvc.homework.kit.server import Prepared, Usage
+from ftpsvc.homework.sandbox.base import BOX, Job, Limits, Outcome, Sandbox, SandboxError
+from ftpsvc.text import format_size, printable
 
 SETUP_SECONDS: Final = 60.0
 """How long the sandbox may take until its relay calls: a time for a machine that stands still."""
@@ -30,7 +31,7 @@ START: Final = 20.0
 WALL: Final = 30.0
 """Seconds that one check may take, whatever the server does."""
 
-LIMITS: Final = Limits(cpu=20, wall=WALL, memory=512 << 20, processes=96)
+LIMITS: Final = Limits(cpu=20, wall=WALL, memory=512 << 20, processes=96, file=64 << 20, disk=192 << 20)
 """What a server may use during one check."""
 
 _RELAY: Final = ".ftpsvc-relay.py"
@@ -48,6 +49,7 @@ class HandIn:
         folder: Its files.
         python: The sandbox's Python, for the relay.
         shared: The folder that it shares, relative to its files.
+        reset: What is run in its files before anything else, or ().
         mounts: What its Python needs to see of this machine.
         start: Seconds that it may take until it listens.
         limits: What it may use; `wall` is what one check may take.
@@ -58,18 +60,10 @@ class HandIn:
     folder: Path
     python: str
     shared: str = "shared"
+    reset: tuple[str, ...] = ()
     start: float = START
     mounts: tuple[Path, ...] = ()
     limits: Limits = LIMITS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What lies in the box before the server starts; names are relative to the box."""
-
-    folders: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    links: Mapping[str, str] = field(default_factory=dict)
 
 
 class SandboxedServer:
@@ -92,6 +86,15 @@ class SandboxedServer:
         self._error: Exception | None = None
         self._killed = ""
 
+    @property
+    def _listening(self) -> str:
+        return said("a server that listens on port {port}", port=self._hand_in.port)
+
+    @property
+    def place(self) -> str:
+        """The folder that it runs in, as it knows it."""
+        return BOX
+
     def __enter__(self) -> Self:
         """Starts it and waits until it listens.
 
@@ -109,8 +112,11 @@ class SandboxedServer:
             self._wait_until_it_listens()
         except Fault as fault:
             killed = self.end()
-            seen = killed or ": ".join([fault.seen, *self.output().splitlines()[-1:]])
-            raise Fault(f"a server that listens on port {self._hand_in.port}", seen) from fault
+            last = self.output().splitlines()[-1:]
+            seen = said("{seen}: {words}", seen=fault.seen, words=last[0]) if last else fault.seen
+            raise Fault(
+                self._listening if isinstance(fault, Gone) else fault.expected, killed or seen
+            ) from fault
         except BaseException:
             self.close()
             raise
@@ -127,7 +133,7 @@ class SandboxedServer:
         """
         answer, passed = self._ask({"do": "connect", "seconds": self._patience})
         if passed is None:
-            raise Gone("a connection to be accepted", printable(str(answer.get("error"))))
+            raise Gone(said("a connection to be accepted"), printable(str(answer.get("error"))))
         return passed
 
     def drained(self, connection: socket.socket) -> bool:
@@ -148,6 +154,26 @@ class SandboxedServer:
         code = self._ask({"do": "status", "seconds": seconds})[0].get("exit")
         return code if isinstance(code, int) else None
 
+    def again(self, signal: int) -> None:
+        """Ends the server by a signal, starts it again at once, and waits until it listens.
+
+        Raises:
+            Fault: It does not.
+        """
+        answer, _ = self._ask({"do": "again", "signal": signal, "seconds": self._hand_in.start})
+        self._listens(answer, said("that it starts again at once, on the same port"))
+
+    def usage(self) -> Usage:
+        """Returns what the server uses, with all processes that it started."""
+        answer, _ = self._ask({"do": "usage"})
+        numbers = [answer.get(name) for name in ("threads", "descriptors", "peak")]
+        return Usage(*(one if isinstance(one, int) else 0 for one in numbers))
+
+    def holding(self, text: str) -> list[str]:
+        """Returns the files in the box that hold a text, but for the one that tells us of it."""
+        names = self._ask({"do": "find", "text": text, "but": [FILE, _RELAY]})[0].get("names")
+        return [printable(str(one)) for one in names] if isinstance(names, list) else []
+
     def close(self) -> None:
         """Ends it with all that it started, and waits until that is gone. A second call does nothing."""
         self._control.close()
@@ -163,7 +189,7 @@ class SandboxedServer:
         self.close()
         if self._outcome is None:
             raise self._error or SandboxError("the sandbox ended without a word")
-        return told(self._outcome, self._hand_in.limits) if self._outcome.killed_by else ""
+        return _limit(self._outcome, self._hand_in.limits)
 
     def output(self) -> str:
         """Returns the last lines that it wrote, escaped; "" before it was closed."""
@@ -180,6 +206,7 @@ class SandboxedServer:
             "folders": self._prepared.folders,
             "files": self._prepared.files,
             "links": self._prepared.links,
+            "reset": self._hand_in.reset,
             "command": self._hand_in.command,
             "port": self._hand_in.port,
         }
@@ -228,15 +255,32 @@ class SandboxedServer:
             self._error = error
 
     def _wait_until_it_listens(self) -> None:
-        expected = "a server that listens"
+        expected = self._listening
         started = self._received()[0]
-        if "error" in started:
-            raise Fault(expected, printable(str(started["error"])))
+        if started.get("failed") == "reset":
+            name, code = " ".join(self._hand_in.reset), started.get("exit")
+            raise Fault(
+                said("that what resets it ends with 0"),
+                said("{name} ended with {code}", name=name, code=code),
+            )
+        if started.get("failed"):
+            name, reason = (
+                started.get("name") or self._hand_in.command[0],
+                printable(str(started.get("reason"))),
+            )
+            raise Fault(
+                expected, said("{name} does not start: {reason}", name=printable(str(name)), reason=reason)
+            )
         answer, _ = self._ask({"do": "ready", "seconds": self._hand_in.start})
+        self._listens(answer, expected)
+
+    def _listens(self, answer: dict[str, Any], expected: str) -> None:
         if not answer.get("ready"):
             if (code := answer.get("exit")) is not None:
-                raise Fault(expected, f"it ended with {code}")
-            raise Fault(expected, f"nothing listens there after {self._hand_in.start:g} s")
+                raise Fault(expected, said("it ended with {code}", code=code))
+            raise Fault(
+                expected, said("nothing listens there after {seconds:g} s", seconds=self._hand_in.start)
+            )
 
     def _ask(self, question: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
         with self._lock:
@@ -244,7 +288,7 @@ class SandboxedServer:
                 self._control.send(json.dumps(question).encode())
                 return self._received()
             except OSError as error:
-                raise Gone("a server that runs", "the sandbox is gone") from error
+                raise Gone(said("a server that runs"), said("the sandbox is gone")) from error
 
     def _received(self) -> tuple[dict[str, Any], socket.socket | None]:
         """Returns one answer of the relay, which is believed nothing, and the connection that came with it."""
@@ -262,5 +306,28 @@ class SandboxedServer:
         except (ValueError, RecursionError) as error:
             if connection is not None:
                 connection.close()
-            raise Gone("a server that runs", "the sandbox is gone") from error
+            raise Gone(said("a server that runs"), said("the sandbox is gone")) from error
         return answer, connection
+
+
+def _limit(outcome: Outcome, limits: Limits) -> str:
+    """Returns which limit ended a server, in one line; "" where none did."""
+    match outcome.killed_by:
+        case None:
+            return ""
+        case "cpu":
+            return said("stopped: more than {seconds:g} s of processor time", seconds=limits.cpu)
+        case "wall":
+            return said("stopped: not finished after {seconds:g} s", seconds=limits.wall)
+        case "memory":
+            return said("stopped: more than {size} of memory", size=format_size(limits.memory))
+        case "output":
+            return said("stopped: more than {size} of output", size=format_size(limits.output))
+        case "processes":
+            return said("stopped: more than {count} processes and threads at once", count=limits.processes)
+        case "disk":
+            return said(
+                "stopped: files of more than {size}, or one larger than {one}",
+                size=format_size(limits.disk),
+                one=format_size(limits.file),
+            )
