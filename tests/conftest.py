@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,17 +75,9 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("left over after the test:\n" + "\n".join(left_over), pytrace=False)
 
 
-@pytest.fixture(autouse=True)
-def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Gives each test an empty home and working directory, and none of the caller's settings.
-
-    Those are the variables FTPSVC_*, FTPSVCD_* and XDG_*.
-
-    Returns:
-        The home directory. The working directory is `work` beside it, so a daemon with the default root
-        `./server_storage` never writes into the repository.
-    """
-    place = tmp_path_factory.mktemp("env")
+@contextmanager
+def _elsewhere(place: Path) -> Iterator[tuple[Path, Path]]:
+    """Has for the length of a block an empty home and working directory, and none of the caller's settings."""
     home, work = place / "home", place / "work"
     home.mkdir()
     work.mkdir()
@@ -97,6 +90,33 @@ def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) ->
         # A machine that stalls for seconds is not a fault, and two seconds are what a person waits, not a test.
         patch.setenv("FTPSVC_COMPLETION_TIMEOUT", "60")
         patch.chdir(work)
+        yield home, work
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps fixtures that many tests share, which run before `own_environment`, out of the repository and of the home.
+
+    A hand-in keeps its receipt in the working directory, and a daemon serves from there, if nobody says otherwise: once
+    such a receipt was in a commit. What such a fixture leaves in that directory now fails the last test.
+    """
+    with _elsewhere(tmp_path_factory.mktemp("shared")) as (_, work):
+        yield
+        left = sorted(os.listdir(work))
+    assert not left, f"left in the working directory by a fixture that tests share, or at import: {left}"
+
+
+@pytest.fixture(autouse=True)
+def own_environment(no_leaks: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Gives each test an empty home and working directory, and none of the caller's settings.
+
+    Those are the variables FTPSVC_*, FTPSVCD_* and XDG_*.
+
+    Returns:
+        The home directory. The working directory is `work` beside it, so a daemon with the default root
+        `./server_storage` never writes into the repository.
+    """
+    with _elsewhere(tmp_path_factory.mktemp("env")) as (home, _):
         yield home
 
 
