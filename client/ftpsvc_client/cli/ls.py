@@ -58,7 +58,7 @@ def ls(
         path, entry = source
         if _holds_more(client, source, recursive=recursive):
             if len(found) > 1 and not app.out.json:
-                app.out.line(f"{path}:")
+                listing.head(path)
             entries = client.iter_list(path, recursive=recursive, digests=digests, algorithm=app.algorithm)
             listing.show(entries, "" if path == "." else path)
         else:
@@ -92,6 +92,13 @@ class _Listing:
         self._digests = digests
         self._columns = _terminal_columns() if side_by_side else 0
         self._names: list[str] = []
+        self._below_head = False
+
+    def head(self, path: str) -> None:
+        """Prints whose names follow."""
+        self.finish()
+        self._app.out.line(f"{path}:")
+        self._below_head = True
 
     def show(self, entries: Iterable[RemoteEntry], base: str | None) -> None:
         """Prints entries of the directory `base`, or such that are named by their whole path (None)."""
@@ -100,6 +107,9 @@ class _Listing:
             if out.json:
                 out.record(entry_record(entry, join(base or "", entry.path)))
                 continue
+            if base is None and self._below_head:
+                out.line("")  # it is not in that directory
+                self._below_head = False
             name = marked(entry.path, entry.kind)
             if entry.note is not None:
                 name += f"  ({entry.note})"
