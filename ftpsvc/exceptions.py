@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ftpsvc.text import format_size, grouped_hex, printable, quoted
+from ftpsvc.text import encodable, format_size, grouped_hex, printable, quoted
 
 
 class FtpsvcError(Exception):
@@ -280,7 +280,7 @@ class InvalidPath(FtpsvcError, ValueError):
         # A hostile name may be 64 KiB of anything: what is kept must be short, and encodable for the answer.
         shown = name if len(name) <= 120 else name[:117] + "..."
         super().__init__(shown, reason)
-        self.name = shown.encode("utf-8", "backslashreplace").decode()
+        self.name = encodable(shown)
         self.reason = reason
 
     def __str__(self) -> str:

@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     )
 
 
+def encodable(text: str) -> str:
+    r"""Returns `text` as UTF-8 can hold it: with its lone surrogates escaped, an undecodable byte as `\xff`."""
+    return "".join(_escape(char) if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
 def quoted(text: str) -> str:
     r"""Returns `text` in quotation marks and printable as a whole: for a message about a name that is refused.
 

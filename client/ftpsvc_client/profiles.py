@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ftpsvc.addresses import TCP, Address
 from ftpsvc.exceptions import ConfigError, InvalidPath
 from ftpsvc.paths import check_name, portability_problem, twin_key
-from ftpsvc.text import printable, quoted
+from ftpsvc.text import quoted
 from ftpsvc_client import smallfiles
 
 _MAX_NAME = 64
@@ -241,7 +241,6 @@ def check_profile_name(name: str) -> None:
     Raises:
         ConfigError: It is one.
     """
-    shown = printable(name[:_MAX_NAME])
     try:
         problem = portability_problem(check_name(name))
     except InvalidPath as error:
@@ -251,7 +250,7 @@ def check_profile_name(name: str) -> None:
     if problem is None and name[0] in "-.~ ":
         problem = f"it begins with {name[0]!r}"
     if problem is not None:
-        raise ConfigError(f"{shown!r} is not a usable profile name: {problem}")
+        raise ConfigError(f"{quoted(name[:_MAX_NAME])} is not a usable profile name: {problem}")
 
 
 def choose(server: str | None, profiles: Profiles) -> Target:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftpsvc.text import count, format_size, printable, quoted
+from ftpsvc.text import count, encodable, format_size, printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,10 @@ def test_sizes_are_in_the_largest_unit_that_fits(size: int, text: str) -> None:
 def test_what_is_quoted_is_shown_as_it_was_typed() -> None:
     assert quoted(r"homework\a b.txt") == r"'homework\a b.txt'"
     assert quoted("two\nlines\xa0\u0e5c") == r"'two\nlines\xa0\u0e5c'"
+
+
+def test_what_utf_8_cannot_hold_is_escaped_and_nothing_else() -> None:
+    assert encodable("a\\b\n\u202e世\udcff\ud800") == "a\\b\n\u202e世\\xff\\ud800"
 
 
 def test_counts_agree_with_their_noun() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ftpsvc.paths import twin_key
 from ftpsvc_client.cli import exits
 from ftpsvc_client.cli.app import App, Reported
 from ftpsvc_client.cli.params import ProfileName, common_options, examples, json_option
@@ -41,7 +42,7 @@ def list_(app: App) -> None:
     found, errors = profiles.all()
     default = profiles.default_name()
     for one in found:
-        is_default = default is not None and one.name == default
+        is_default = default is not None and twin_key(one.name) == twin_key(default)
         if app.out.json:
             known = {"user": one.user} if one.user is not None else {}
             app.out.record({"name": one.name, "server": one.server, "default": is_default, **known})
