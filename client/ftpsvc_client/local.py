@@ -11,6 +11,7 @@ from ftpsvc.confine import Directory
 from ftpsvc.exceptions import (
     AlreadyExists,
     FtpsvcError,
+    InvalidPath,
     IsADirectory,
     NoSpace,
     NotADirectory,
@@ -27,7 +28,7 @@ def local_error(error: OSError, path: str) -> FtpsvcError:
     """Returns the error class for what the local disk refused, with the path as the user knows it."""
     match error.errno:
         case errno.ENOENT:
-            return NotFound(path)
+            return missing(path)
         case errno.EEXIST:
             return AlreadyExists(path)
         case errno.EISDIR:
@@ -44,6 +45,11 @@ def local_error(error: OSError, path: str) -> FtpsvcError:
             failed = Unavailable(path, error.strerror or str(error))
             failed.retry = False  # a server may get well again by itself, this disk will not
             return failed
+
+
+def missing(path: str) -> FtpsvcError:
+    """Returns the error for a local path where nothing is; an empty one (a variable that is unset) is told as that."""
+    return NotFound(path) if path else InvalidPath(path, "it is empty")
 
 
 def existing_file(folder: Directory, name: str, path: str) -> os.stat_result | None:

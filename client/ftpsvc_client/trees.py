@@ -205,7 +205,9 @@ class TreeCalls(Conversation):
                     f"this server does not offer {feature}, so it cannot take a tree like this"
                 )
         if not os.path.isdir(local):
-            raise NotADirectory(local) if os.path.lexists(local) else NotFound(local)
+            from ftpsvc_client.local import missing
+
+            raise NotADirectory(local) if os.path.lexists(local) else missing(local)
 
     def _there(self, remote: str, *, digests: bool = False) -> tuple[dict[str, RemoteEntry], bool]:
         """Returns what is beneath a remote directory, by relative path, and whether there is such a one."""

@@ -171,6 +171,23 @@ def test_closed_streams_are_no_fault(cli: Cli) -> None:
             check=False,
         )
         assert done.returncode == 0
+        for closed, arguments, code in (
+            (">&-", ("get", "a", "--to", "-"), 141),
+            ("<&-", ("put", "-", "--to", "b"), 13),
+            ("<&-", ("shell",), 0),
+        ):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$0" "$@" {closed}', cli.program, "--server", url, *arguments],
+                cwd=cli.here, stderr=subprocess.PIPE, timeout=GUARD, check=False,
+            )  # fmt: skip
+            assert done.returncode == code, done.stderr
+            assert b"fault" not in done.stderr
+
+
+def test_choices_that_are_missing_are_told_in_one_line(cli: Cli) -> None:
+    assert cli("completion").err.startswith(
+        "ftpsvc: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish\nhint: "
+    )
 
 
 # ---------------------------------------------------------------- faults and verbosity

@@ -39,6 +39,15 @@ def test_ls_prints_one_name_a_line_into_a_pipe(cli: Cli, tree: Path) -> None:
     assert cli.ok("ls", "docs").lines == ["b.txt", "深/"]
     assert cli.ok("ls", "a.txt", "docs/b.txt").lines == ["a.txt", "docs/b.txt"]
     assert cli.ok("ls", "docs", "docs/深").lines == ["docs:", "b.txt", "深/", "docs/深:", "c"]
+    # What follows a directory's names is not in it.
+    assert cli.ok("ls", "docs", "a.txt", "报告.pdf").lines == [
+        "docs:",
+        "b.txt",
+        "深/",
+        "",
+        "a.txt",
+        "报告.pdf",
+    ]
     assert cli.ok("ls", "*").lines == ["a.txt", "docs/", "报告.pdf"]
     assert cli.ok("ls", "**/*.txt").lines == ["a.txt", "docs/b.txt"]
     assert cli.ok("ls", "-R").lines == [
@@ -104,6 +113,12 @@ def test_ls_on_a_terminal_lays_names_out_by_their_width(cli: Cli, public: Path) 
     assert len(starts[0]) == 3
     with Terminal([cli.program, "ls", "-1"], env=cli.environment(), columns=40) as terminal:
         assert len(terminal.wait().split()) == 6
+    (public / "in").mkdir()
+    (public / "in" / "inner").write_bytes(b"")
+    with Terminal([cli.program, "ls", "a", "dd", "in", "f"], env=cli.environment(), columns=40) as terminal:
+        assert [line.split() for line in terminal.wait().strip().split("\n")] == [
+            ["a", "dd"], ["in:"], ["inner"], [], ["f"],
+        ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- the directory that is remembered
@@ -176,6 +191,8 @@ def test_a_profile_is_a_name_for_a_server_with_a_directory_of_its_own(cli: Cli, 
     assert cli("profile", "add", "lab", url).code == 2
     assert cli("profile", "add", "--force", "lab", url).code == 0
     assert cli.ok("pwd").out == "/\n", "another server's directory means nothing"
+    assert "which is the default" in cli("profile", "add", "--force", "LAB", url).err
+    assert cli.ok("profile", "list").lines[0] == f"* LAB  {url}"
     cli("profile", "use", "课堂")
     assert cli.ok("profile", "list").lines[1].startswith("*")
     cli.ok("profile", "remove", "课堂")
@@ -183,6 +200,7 @@ def test_a_profile_is_a_name_for_a_server_with_a_directory_of_its_own(cli: Cli, 
     assert cli("pwd", "-s", "课堂").code == 2
     for name in ("-x", "a/b", "..", "con", "a:b", "", "x" * 65, "a\nb"):
         assert cli("profile", "add", "--", name, url).code == 2
+    assert cli("profile", "add", "a\nb", url).err.startswith("ftpsvc: 'a\\nb' is not a usable profile name")
     for address in ("host:1", "http://x", "ftpsvc+tcp://", ""):
         assert cli("profile", "add", "other", address).code == 2
 
@@ -195,6 +213,9 @@ def test_mkdir_and_rm(cli: Cli, public: Path) -> None:
     cli.ok("mkdir", "-p", "a/b", "c")
     done = cli("mkdir", "c")
     assert (done.code, "-p" in done.err) == (4, True)
+    (public / "file").write_bytes(b"")
+    assert cli("mkdir", "-p", "file").err == "ftpsvc: /file: exists already\n", "-p was given, and is no cure"
+    cli.ok("rm", "file")
     assert cli.ok("mkdir", "-p", "--json", "c").records == [{"path": "c", "created": False}]
     refused = cli("rm", "a")
     assert (refused.code, "hint: -r" in refused.err) == (5, True)

@@ -57,6 +57,7 @@ def test_the_directory_of_a_shell_is_its_own(cli: Cli, public: Path) -> None:
 def test_c08_empty_lines_blanks_and_comments_are_nothing(cli: Cli) -> None:
     assert cli.ok("shell", stdin=script("", "   ", "\t", "# pwd", "", "pwd", "")).lines == ["/"]
     assert cli.ok("shell", stdin=b"").out == ""
+    assert cli.ok("shell", stdin=b"\xef\xbb\xbfpwd\r\n").lines == ["/"]  # as Notepad saves it
 
 
 def test_a_script_ends_at_the_first_command_that_fails(cli: Cli, public: Path) -> None:

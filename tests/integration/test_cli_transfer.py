@@ -286,6 +286,12 @@ def test_get_to_stdout_writes_nothing_but_the_content(cli: Cli, public: Path) ->
     content = bytes(range(256)) * 1000
     (public / "a").write_bytes(content)
     assert cli("get", "a", "--to", "-").raw_out == content
+    (public / "d").mkdir()
+    refused = cli("get", "-r", "d", "--to", "-")
+    assert (refused.code, refused.out) == (5, "")
+    assert refused.err.endswith("hint: to stdout go files only; --to says where a directory goes\n"), (
+        "-r was given"
+    )
 
 
 def test_get_takes_patterns_and_several_names(cli: Cli, public: Path) -> None:
@@ -419,12 +425,19 @@ def test_c30_every_usable_name_is_a_word_of_the_shell(cli: Cli) -> None:
     )
 
 
+def test_c08_an_empty_local_name_is_told_as_one(cli: Cli, public: Path) -> None:
+    for arguments in (("put", ""), ("put", "-r", ""), ("sync", "", ":x")):
+        done = cli(*arguments)
+        assert (done.code, done.err) == (12, "ftpsvc: '' is not a usable name: it is empty\n"), arguments
+    assert listed(public) == []
+
+
 def test_c30_a_local_name_that_is_not_unicode_is_refused_by_its_bytes(cli: Cli, public: Path) -> None:
     with open(os.path.join(os.fsencode(cli.here), b"bad\xff"), "wb"):
         pass
     done = cli("put", b"bad\xff")
     assert done.code == 12
-    assert "udcff" in done.err
+    assert done.err == "ftpsvc: 'bad\\xff' is not a usable name: it is not valid Unicode\n"
     (cli.here / "t").mkdir()
     with open(os.path.join(os.fsencode(cli.here), b"t", b"bad\xff"), "wb"):
         pass

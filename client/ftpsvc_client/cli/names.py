@@ -66,7 +66,7 @@ def mkdir(app: App, paths: tuple[str, ...], parents: bool) -> None:
     """Makes directories."""
     client = app.client()
     app.account = unsure
-    app.hints = _MKDIR_HINTS
+    app.hints = {} if parents else _MKDIR_HINTS
 
     def make(path: str) -> None:
         created = client.mkdir(path, parents=parents)

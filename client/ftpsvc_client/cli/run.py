@@ -72,7 +72,8 @@ def guarded(app: App, work: Callable[[], None]) -> int:
         click.echo(error.format_message(), err=True)
         return exits.USAGE
     except click.ClickException as error:
-        app.out.error(error.format_message().rstrip("."))
+        # click lists what may be chosen on lines of their own; an error is one line.
+        app.out.error(error.format_message().replace("\n\t", " ").rstrip("."))
         context = getattr(error, "ctx", None)
         if context is not None:
             app.out.hint(f"`{context.command_path} --help` explains it")

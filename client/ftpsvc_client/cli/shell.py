@@ -56,7 +56,7 @@ def _script(app: App) -> None:
         Reported: One failed.
     """
     for line in sys.stdin or ():
-        line = line.strip()
+        line = line.strip().removeprefix("\ufeff")  # some editors mark a file as UTF-8 by it
         allowed = line.startswith("-")
         try:
             code = _run(app, line.removeprefix("-"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from ftpsvc.digests import Bytes
-from ftpsvc.exceptions import AlreadyExists, IsADirectory, NotFound
+from ftpsvc.exceptions import AlreadyExists, IsADirectory, NotFound, ReadFailed
 from ftpsvc_client.cli import globs
 from ftpsvc_client.cli.app import App, Hints, NobodyReads
 from ftpsvc_client.cli.begun import Begun
@@ -98,6 +98,8 @@ def put(
                     raise click.UsageError("stdin is where the shell's commands come from, and no file")
                 if target is None:
                     raise click.UsageError("stdin has no name: --to says what the file is to be called")
+                if sys.stdin is None:  # closed by whoever started us
+                    raise ReadFailed("stdin", "it is closed")
                 store_file(sys.stdin.buffer, "stdin", target)
                 return
             where = goes_to(as_unicode(name_of_local(path)))
@@ -176,6 +178,7 @@ def get(
     found = globs.remote(client, sources, lambda entry: skipped(app.out, entry))
     with app.watch(verb="fetched", names=len(found)) as watch:
         if target == _STREAM:
+            app.hints = {IsADirectory: "to stdout go files only; --to says where a directory goes"}
             stream = cast(BinaryIO, _Stdout())
             app.each(found, lambda source: client.get(source.path, stream, progress=watch))
             return
@@ -255,6 +258,8 @@ class _Stdout:
     """The binary stdout, as a target that ends the command when nobody reads it any more."""
 
     def write(self, data: Bytes) -> int:
+        if sys.stdout is None:  # closed by whoever started us
+            raise NobodyReads
         try:
             return sys.stdout.buffer.write(data)
         except BrokenPipeError:
