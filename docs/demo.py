@@ -7,6 +7,7 @@ homework (`demo_homework`). Each command is printed as one would type it. Nothin
 
 from __future__ import annotations
 
+import argparse
 import filecmp
 import os
 import shlex
@@ -22,11 +23,12 @@ from pathlib import Path
 import demo_homework
 from demo_show import Failed, daemon, ftpsvc, say, show, use_server
 
-_LARGE = 300 << 20
-
 
 def main() -> int:
     """Runs the demo and returns its exit code."""
+    parser = argparse.ArgumentParser(description="Shows the main job of ftpsvc.")
+    parser.add_argument("--megabytes", type=int, default=300, help="size of the large file")
+    large = parser.parse_args().megabytes << 20
     started = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix="ftpsvc-demo-"))
     try:
@@ -38,7 +40,7 @@ def main() -> int:
         (work / "home").mkdir()
         os.chdir(work)
         say("a real file and a real tree")
-        size = _make_archive(Path("archive.tar"))
+        size = _make_archive(Path("archive.tar"), large)
         library = _copy_library(Path("library"))
         print(
             f"archive.tar: {size / 2**20:.0f} MiB; library: {library} files of this Python's standard library"
@@ -55,6 +57,9 @@ def main() -> int:
     except Failed as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted", file=sys.stderr)
+        return 130
     finally:
         os.chdir("/")
         _remove(work)
@@ -114,12 +119,12 @@ def _compare(both: filecmp.dircmp[str]) -> None:
         _compare(inner)
 
 
-def _make_archive(path: Path) -> int:
-    """Packs the standard library, as often as it takes to be large, and returns the size."""
+def _make_archive(path: Path, large: int) -> int:
+    """Packs the standard library, as often as it takes to be so large, and returns the size."""
     library = sysconfig.get_path("stdlib")
     with tarfile.open(path, "w") as archive:
         copy = 0
-        while archive.offset < _LARGE:
+        while archive.offset < large:
             copy += 1
             archive.add(
                 library, f"copy{copy}", filter=lambda entry: None if "site-packages" in entry.name else entry
