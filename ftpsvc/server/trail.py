@@ -23,7 +23,7 @@ _ACCOUNT: Final = frozenset({"set-password", "issue-token", "revoke-token"})
 _NAMES: Final = {"auth": "log-in", "issue-token": "token-issued", "revoke-token": "token-revoked"}
 _MOST_REFUSALS: Final = 100
 """Of one session: somebody who is refused a million times must not push everything else out of the files. What who has
-not logged in may cause is bounded over all their sessions, by `Allowance`."""
+not logged in, guest or not, may cause is bounded over all their sessions too, by `Allowance`."""
 _STRANGERS_CHARACTERS: Final = 80
 
 
@@ -53,14 +53,14 @@ def request(
         result = outcome.code if isinstance(outcome, FtpsvcError) else "internal"
         if not kept and result not in REFUSALS:
             return
-        if session.rights is Rights.NONE:
-            left_out = audit.strangers.take(session.address)
-            if left_out is None:
-                return
-            stranger = True
-        else:
+        stranger = session.identity is None
+        if session.rights is not Rights.NONE:
             session.refused += 1
             if session.refused > _MOST_REFUSALS:
+                return
+        if stranger:
+            left_out = audit.strangers.take(session.address)
+            if left_out is None:
                 return
     fields: dict[str, Any] = {"result": result, **_who(session)}
     fields |= _what(session, event, exchange.about) | exchange.about

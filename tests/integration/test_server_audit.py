@@ -154,6 +154,25 @@ def test_strangers_do_not_push_the_rest_out_however_often_they_connect(root: Pat
     assert all(len(event["path"]) < 100 for event in found)
 
 
+def test_nor_do_guests_who_are_refused_however_often_they_connect(root: Path) -> None:
+    """Log-ins that fail among it: where there are guests, whoever guesses at a password is one."""
+    add_user(root, "alice")
+    with embedded(root, guest="read", limits={"window_bytes": 1 << 20}) as daemon:
+        for number in range(15):
+            with dial(daemon) as peer:
+                first = peer.ask("auth", mechanism="SCRAM-SHA-256", data=f"n,,n=alice{number},r=abc")
+                assert first["status"] == "ok"
+                assert peer.ask("auth", data="c=biws,r=abc,p=AAAA")["code"] == "auth-required"
+                peer.send(frame({"op": "mkdir", "path": "x/" * 1500}) * 50)
+                assert {peer.read()["code"] for _ in range(50)} == {"permission-denied"}
+    found = events(root)
+    assert {event["event"] for event in found} == {"log-in", "mkdir", "more-refusals"}
+    refused = [event for event in found if event["event"] != "more-refusals"]
+    assert len(refused) < ADDRESS_BURST + 100
+    assert len(refused) + sum(event.get("left_out", 0) + event.get("count", 0) for event in found) == 15 * 51
+    assert all(len(event.get("path", "")) < 100 for event in found)
+
+
 def test_what_strangers_may_have_written_down() -> None:
     clock = Clock(0.0)
     allowed = Allowance(clock)
