@@ -200,6 +200,9 @@ class Audit:
         if lost:
             data = line("lost", {"count": lost}) + data
         try:
+            if self._fd >= 0 and not self._is_there():
+                old, self._fd = self._fd, -1
+                os.close(old)
             if self._fd < 0:
                 self._open()
             if self._size and self._size + len(data) > self._file_size:
@@ -216,6 +219,14 @@ class Audit:
         self._torn = False
         self._size += len(data)
         self._unsynced = True
+
+    def _is_there(self) -> bool:
+        """Returns whether the open file still has its name: an operator may have moved it away, or removed it."""
+        try:
+            there = os.stat(CURRENT, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._fd))
 
     def _sync(self) -> None:
         if self._durable and self._unsynced:

@@ -261,6 +261,26 @@ def test_files_are_rotated_by_size_and_number(root: Path) -> None:
     assert 1000 < len(numbers) < 4000
 
 
+@pytest.mark.parametrize("moved", [True, False], ids=["moved-away", "removed"])
+def test_a_current_file_that_an_operator_takes_away_is_begun_anew(root: Path, moved: bool) -> None:
+    (root / ".ftpsvc").mkdir(parents=True)
+    folder = root / ".ftpsvc" / "audit"
+    audit = Audit(root, file_size=65536, files=3, durable=False)
+    audit.record("put", path="/before", urgency=Urgency.WRITTEN)
+    if moved:
+        (folder / "audit.jsonl").rename(folder / "audit-by-hand.jsonl")
+    else:
+        (folder / "audit.jsonl").unlink()
+    audit.record("put", path="/after", urgency=Urgency.WRITTEN)
+    assert [event["path"] for event in events(root)] == ["/before", "/after"][not moved :]
+    for number in range(2000):  # behind some rotations, too
+        audit.record("put", path=f"/{number}", urgency=Urgency.WRITTEN)
+    audit.close()
+    found = events(root)
+    assert found[-1]["path"] == "/1999"
+    assert not [event for event in found if event["event"] == "lost"]
+
+
 @pytest.mark.parametrize(
     "torn", [b'{"time": "2026-01-01T00:00:00.000Z", "event": "put", "pa', b"\xff\xfe{", b"[1]\n"]
 )
