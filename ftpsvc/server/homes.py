@@ -34,6 +34,7 @@ class _Home:
     storage: Storage
     books: Books
     folder: tuple[int, int]
+    made: bool
     users: int = 0
     current: bool = True
 
@@ -117,6 +118,11 @@ class Homes:
     def _door(self, name: str) -> threading.Lock:
         return self._doors[hash(name) % _DOORS]
 
+    def was_made(self, home: Storage) -> bool:
+        """Returns whether the folder of a home that `enter` gave was not there when it was opened."""
+        with self._lock:
+            return self._by_storage[home].made
+
     def leave(self, home: Storage) -> None:
         """Ends what `enter` began, which returned `home`."""
         with self._lock:
@@ -167,7 +173,7 @@ class Homes:
     def _open(self, name: str, quota: int | None, *, make: bool) -> _Home:
         folder = self._folder / name
         try:
-            self._make(name, make=make)
+            made = self._make(name, make=make)
             with open_root(folder) as top:
                 used, files = recount(top, partials=False)  # the storage adopts those
             identity = _identity(folder)
@@ -182,19 +188,26 @@ class Homes:
         except (OSError, ConfigError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             raise Unavailable("", f"the home cannot be opened{f': {reason}' if reason else ''}") from error
-        return _Home(storage, books, identity)
+        return _Home(storage, books, identity, made)
 
-    def _make(self, name: str, *, make: bool) -> None:
-        """Sees to it that there is a home, and that its name is durable before anything in it is answered for."""
+    def _make(self, name: str, *, make: bool) -> bool:
+        """Sees to it that there is a home, and that its name is durable before anything in it is answered for.
+
+        Returns:
+            Whether there was none.
+        """
+        made = False
         with open_root(self._folder) as users:
             if make:
                 with suppress(FileExistsError):
                     users.mkdir(name.encode(), 0o700)
+                    made = True
             elif not self.exists(name):
                 raise NotFound(f"/{name}")
             # Also of one that is there: who made it may have been killed before this.
             if self._durability is Durability.FULL:
                 users.sync()
+        return made
 
     def _close_idle(self, keep: int) -> None:
         idle = [name for name, home in self._homes.items() if not home.users]

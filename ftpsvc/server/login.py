@@ -149,7 +149,9 @@ class Logins:
         home = self._homes.enter(user.name, user.quota, make=True)
         session.on_end(lambda: self._homes.leave(home))
         session.identity = identity
-        session.checked = time.monotonic()
+        # Whose home was just made is asked about once more, at the first request: who was removed since the log-in was
+        # found to be right, with the home that there was, has got one that nobody would set aside.
+        session.checked = float("-inf") if self._homes.was_made(home) else time.monotonic()
         session.rights = Rights.WRITE
         teaches = user.role is not Role.STUDENT
         mounts = [Mount(ROOT, home, writable=True), Mount(HANDOUTS, self._handouts, writable=teaches)]

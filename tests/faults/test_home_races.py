@@ -67,7 +67,8 @@ def own(chance: random.Random) -> bytes:
             ask("mkdir", "/d/e/made/here", parents=True), ask("rm", "/d/e/made", recursive=True), ask("rm",
             "/d/new"),
             ask("mv", "/d/new", to="/moved"), ask("mv", "/moved", to="/d/e/moved"), ask("rm", "/d/e/moved"),
-            ask("rm", f"/d/{OUTSIDE.decode()[:4]}"),
+            ask("rm", f"/d/{OUTSIDE.decode()[:4]}"), ask("begin", "/d/e/large", file_size=9, algorithm="md5"),
+            ask("begin", "/d/f", file_size=9, algorithm="md5", restart=True),
         )
     )  # fmt: skip
 

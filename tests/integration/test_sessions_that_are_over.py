@@ -15,6 +15,8 @@ from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Credentials, Kind, new_token
 from ftpsvc.scram import derive
 from ftpsvc.server.daemon import Daemon
+from ftpsvc.server.homes import Homes
+from ftpsvc.storage.base import Storage
 from tests.helpers.attackers import raw_log_in
 from tests.helpers.daemon import GUARD
 from tests.helpers.embedded import embedded, where
@@ -129,3 +131,30 @@ def test_c24_the_next_user_of_a_name_gets_a_home_of_his_own(stays: bool, tmp_pat
                 assert listing(again) == ["handouts", "mine"]
         finally:
             old.close()
+
+
+def test_c24_who_is_removed_in_the_middle_of_a_log_in_leaves_nothing_to_the_next_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof was right, then the operator's whole command runs, then the server makes the home anew."""
+    root = tmp_path / "root"
+    first = add_user(root, "ann")
+    enter = Homes.enter
+
+    def removed_first(homes: Homes, name: str, quota: int | None, *, make: bool = False) -> Storage:
+        with Accounts(root) as accounts:
+            accounts.change("ann", disabled=True)
+            set_aside(root, "ann", accounts.now)
+            accounts.remove("ann")
+        return enter(homes, name, quota, make=make)
+
+    with embedded(root, guest="none", listen=BY_TLS) as daemon:
+        with monkeypatch.context() as patch:
+            patch.setattr(Homes, "enter", removed_first)
+            peer = joined(daemon, first)
+        with peer:
+            answer = peer.put("/planted", b"of the first ann")
+            assert (answer["status"], answer["code"]) == ("error", "auth-required")
+        second = add_user(root, "ann")
+        with joined(daemon, second) as new:
+            assert listing(new) == ["handouts"]
