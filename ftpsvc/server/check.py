@@ -224,7 +224,10 @@ class _Check:
             if note is not None and name.removesuffix(NOTE) in names:
                 if name.endswith(NOTE):
                     continue
-                size = folder.lstat(name).st_size
+                try:
+                    size = folder.lstat(name).st_size
+                except FileNotFoundError:  # beside a running server: it has become a file meanwhile
+                    continue
                 report.files += size > 0
                 report.size += size
                 report.add(
@@ -232,11 +235,11 @@ class _Check:
                     f"{format_size(size)} of an upload to {printable(note.path)} that can be resumed",
                 )  # fmt: skip
             elif not report.in_use:
-                if self._repair:
-                    partials.drop(name)
+                repaired, reason = self._clear(folder, name)
                 report.add(
-                    "leftover", shown, Level.FAULT, "left by a server that was killed", repaired=self._repair
-                )
+                    "leftover", shown, Level.FAULT, f"left by a server that was killed{reason}",
+                    repaired=repaired,
+                )  # fmt: skip
 
     def _look_at_staging(self, staging: Directory) -> None:
         with staging.scan() as entries:
@@ -244,19 +247,27 @@ class _Check:
         for name in names:
             raw = os.fsencode(name)
             info = staging.lstat(raw)
-            repaired, reason = False, ""
-            if self._repair:
-                try:
-                    staging.remove_tree(raw, spare=staging)
-                    repaired = True
-                except OSError as problem:
-                    reason = f"; it cannot be removed: {os.strerror(problem.errno or 0)}"
+            repaired, reason = self._clear(staging, raw)
             what = "a tree being removed" if stat.S_ISDIR(info.st_mode) else format_size(info.st_size)
             shown = f"{HIDDEN}/staging/{show(staging, name).text}"
             self._report.add(
                 "leftover", shown, Level.FAULT, f"left by a server that was killed ({what}){reason}",
                 repaired=repaired,
             )  # fmt: skip
+
+    def _clear(self, folder: Directory, raw: bytes) -> tuple[bool, str]:
+        """Removes what was left in a folder of the server's own, if that was asked for.
+
+        Returns:
+            Whether it is gone, and what to say where it is not.
+        """
+        if not self._repair:
+            return False, ""
+        try:
+            folder.remove_tree(raw, spare=folder)
+        except OSError as problem:
+            return False, f"; it cannot be removed: {os.strerror(problem.errno or 0)}"
+        return True, ""
 
     def _read_sides(self, folder: Directory) -> None:
         with folder.scan() as entries:

@@ -114,6 +114,18 @@ def test_what_a_killed_server_left_is_found_and_removed(root: Path) -> None:
     assert Checked(root).findings == []
 
 
+def test_what_is_said_to_be_removed_is_gone_whatever_it_was(root: Path, alice: Credentials) -> None:
+    partials = root / "users" / "alice" / ".ftpsvc" / "partials"
+    (partials / ("ab" * 16) / "deep").mkdir(parents=True)
+    (partials / "x.json").mkdir()
+    (partials / "link").symlink_to("/etc/passwd")
+    os.mkfifo(partials / "fifo")
+    repaired = Checked(root, "--repair")
+    assert [(one["kind"], one["repaired"]) for one in repaired.findings] == [("leftover", True)] * 4
+    assert list(partials.iterdir()) == []
+    assert Checked(root).findings == []
+
+
 def test_a_running_server_is_read_beside_and_not_repaired(root: Path, alice: Credentials) -> None:
     home = root / "users" / "alice"
     with server(root, guest="none") as running, connect(running.url, credentials=alice) as client:
