@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from ftpsvc.exceptions import (
     NotFound,
     PermissionDenied,
 )
-from ftpsvc.paths import RemotePath
+from ftpsvc.paths import ROOT, RemotePath
 from ftpsvc.server.borrowed import Borrowed, BorrowedBegun, BorrowedUpload, prefixed
 from ftpsvc.server.homes import Homes
 from ftpsvc.storage.base import Begun, Entry, Page, Reader, Space, Storage, Upload
@@ -49,20 +50,19 @@ class AllHomes(Storage):
     def stat(self, path: RemotePath) -> Entry:
         if path.is_root:
             return Entry("", "dir", mode=0o755)
-        if len(path.parts) == 1 and not self._has_home(path.name):
-            return self._empty(path)
-        with self._in(path) as (storage, inner):
-            entry = storage.stat(inner)
-        return replace(entry, name=path.name)
-
-    def _has_home(self, name: str) -> bool:
-        return name in self._users() and self._homes.exists(name)
-
-    def _empty(self, path: RemotePath) -> Entry:
-        """Describes the home of a user who never logged in."""
+        if len(path.parts) > 1:
+            with self._in(path) as (storage, inner):
+                return storage.stat(inner)
         if path.name not in self._users():
             raise NotFound(str(path))
-        return Entry(path.name, "dir", mode=0o700)
+        return self._home(path.name)
+
+    def _home(self, name: str) -> Entry:
+        """Describes a home, there or not, without opening it: a list of a class would else walk all that it has."""
+        info = self._homes.look(name)
+        if info is None:  # the user has never logged in
+            return Entry(name, "dir", mode=0o700)
+        return Entry(name, "dir", modified=info.st_mtime_ns, mode=stat.S_IMODE(info.st_mode))
 
     def list(
         self,
@@ -73,13 +73,15 @@ class AllHomes(Storage):
         recursive: bool = False,
     ) -> Page:
         if not path.is_root:
-            if len(path.parts) == 1 and not self._has_home(path.name):
-                self._empty(path)
-                return Page([], None)
+            if len(path.parts) == 1:
+                self.stat(path)  # raises for who is no user
+                if not self._homes.exists(path.name):
+                    return Page([], None)
             with self._in(path) as (storage, inner):
                 return storage.list(inner, after=after, limit=limit, recursive=recursive)
         entries: list[Entry] = []
-        for name in sorted(self._users()):
+        quotas = self._users()
+        for name in sorted(quotas):
             if after is not None and name < after[0]:
                 continue
             beneath: tuple[str, ...] | None = None
@@ -88,13 +90,12 @@ class AllHomes(Storage):
                     continue
                 beneath = after[1:] or None
             else:
-                entries.append(self.stat(RemotePath((name,))))
+                entries.append(self._home(name))
             if len(entries) >= limit:
                 return Page(entries, (name,))
-            if recursive and self._has_home(name):
-                page = self.list(
-                    RemotePath((name,)), after=beneath, limit=limit - len(entries), recursive=True
-                )
+            if recursive and self._homes.exists(name):
+                with prefixed(name), self._homes.visit(name, quotas[name]) as storage:
+                    page = storage.list(ROOT, after=beneath, limit=limit - len(entries), recursive=True)
                 entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
                 if page.cursor is not None:
                     return Page(entries, (name, *page.cursor))

@@ -5,6 +5,8 @@ ROOT/users/NAME/     a home: plain files, readable with any file manager
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -142,7 +144,15 @@ class Homes:
 
     def exists(self, name: str) -> bool:
         """Returns whether a user has a home already."""
-        return (self._folder / check_user_name(name)).is_dir()
+        return self.look(name) is not None
+
+    def look(self, name: str) -> os.stat_result | None:
+        """Returns what the folder of a home is; None where there is none. Opens nothing: that walks all of a home."""
+        try:
+            info = (self._folder / check_user_name(name)).stat()
+        except OSError:
+            return None
+        return info if stat.S_ISDIR(info.st_mode) else None
 
     def expire(self, seconds: float) -> int:
         """Drops what is held in any home of uploads that nobody wrote to for so long; returns how many those were."""

@@ -172,6 +172,27 @@ def test_all_homes_are_listed_in_pages_each_name_once(root: Path) -> None:
             assert top == sorted(name for name in wanted if "/" not in name)
 
 
+def test_a_list_of_all_homes_opens_none_of_them(root: Path) -> None:
+    """To open one is to walk all of it, which made a list of a class take as long as all that the class has."""
+    zhang = add_user(root, "zhang", role=Role.TEACHER)
+    homes = [root / "users" / f"s{number}" for number in range(5)]
+    for home in homes:
+        add_user(root, home.name)
+        home.mkdir(parents=True)
+        (home / "by-hand").write_text("x")
+    (root / "users" / "zz").write_text("no home, and no reason to list nobody")
+    add_user(root, "zz")
+    with embedded(root, guest="none") as daemon, dial(daemon) as peer:
+        raw_log_in(peer, zhang)
+        found = {entry["name"]: entry for entry in peer.ls("/users")}
+        assert list(found) == [*(home.name for home in homes), "zhang", "zz"]
+        assert found["s0"]["modified"] == homes[0].stat().st_mtime_ns
+        assert peer.ask("stat", path="/users/s0")["entry"] == found["s0"]
+        assert peer.ask("cd", path="/users/s1")["status"] == "ok"
+        assert [home.name for home in homes if (home / ".ftpsvc").exists()] == []
+        assert [entry["name"] for entry in peer.ls("/users/s2")] == ["by-hand"]
+
+
 def test_folders_of_the_server_have_no_made_up_time(join: Join) -> None:
     zhang = join("zhang")
     assert [entry.modified for entry in zhang.list("/")] == [None, None]
