@@ -117,9 +117,7 @@ class Logins:
         identity = login.identity
         if identity is None:  # step() raises unless it is known
             raise AuthenticationFailed
-        # A code is used up by now: whoever came with one is let in also as one connection too many.
-        exchange.sit(identity.user.name, identity.kind is Kind.CODE)
-        self._let_in(session, identity)
+        self._let_in(exchange, identity)
         self._note("login", session, identity.user.name, via=identity.kind.value)
         return AuthStep(data=data, user=identity.user.name, role=identity.user.role.value)
 
@@ -143,10 +141,17 @@ class Logins:
             raise Fatal(AuthenticationFailed(NO_LONGER))
         session.checked = now
 
-    def _let_in(self, session: Session, identity: Identity) -> None:
-        user = identity.user
-        session.let_go()  # a guest's upload that was begun is not this user's
+    def _let_in(self, exchange: Exchange, identity: Identity) -> None:
+        session, user = exchange.session, identity.user
         home = self._homes.enter(user.name, user.quota, make=True)
+        try:
+            # After what may fail: a log-in that comes to nothing is not to be counted as the user's until the end.
+            # A code is used up by now: whoever came with one is let in also as one connection too many.
+            exchange.sit(user.name, identity.kind is Kind.CODE)
+        except BaseException:
+            self._homes.leave(home)
+            raise
+        session.let_go()  # a guest's upload that was begun is not this user's
         session.on_end(lambda: self._homes.leave(home))
         session.identity = identity
         # Whose home was just made is asked about once more, at the first request: who was removed since the log-in was

@@ -1,6 +1,8 @@
 """Limits that real clients meet: seats of users and strangers, bandwidth, minimum rate, the time for a log-in."""
 
+import fcntl
 import io
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from ftpsvc.exceptions import Busy, FtpsvcError
 from ftpsvc.server.registry import PATIENCE
 from ftpsvc_client import connect
 from ftpsvc_client.watching import Unwatched
+from tests.helpers.attackers import raw_log_in
 from tests.helpers.embedded import dial, embedded
 from tests.helpers.raw_peer import RawPeer, frame, put_bytes
 from tests.helpers.users import add_user
@@ -265,3 +268,27 @@ def test_c56_a_failed_log_in_takes_no_seat_of_the_user(tmp_path: Path) -> None:
         for one in peers:
             assert isinstance(one, RawPeer)
             one.close()
+
+
+def test_c56_a_log_in_whose_home_cannot_be_opened_takes_no_seat_for_good(tmp_path: Path) -> None:
+    """However often it is tried on one connection; `check --repair` keeps a home like this for a while."""
+    root = tmp_path / "root"
+    alice = add_user(root, "alice")
+    hidden = root / "users" / "alice" / ".ftpsvc"
+    hidden.mkdir(parents=True)
+    kept = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        with embedded(root, guest="none", limits={"per_user": 1}) as daemon, dial(daemon) as peer:
+            for _ in range(3):
+                with pytest.raises(KeyError):  # there is no last message of a log-in in an error
+                    raw_log_in(peer, alice)
+            fcntl.flock(kept, fcntl.LOCK_UN)
+            raw_log_in(peer, alice)
+            peer.ask("quit")
+            assert peer.at_end()
+            assert daemon.registry.wait_empty(60)
+            with connect(str(daemon.addresses[0]), credentials=alice) as client:
+                assert client.whoami().user == "alice"
+    finally:
+        os.close(kept)
