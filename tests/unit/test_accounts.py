@@ -49,6 +49,25 @@ class TestDatabase:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / ".ftpsvc").stat().st_mode) == 0o700
 
+    def test_c36_a_database_that_does_not_tell_case_lets_nobody_in_by_another_spelling(
+        self, tmp_path: Path
+    ) -> None:
+        """As MySQL's does by default: guesses at `ALICE` would not be slowed by those at `alice`."""
+        with Accounts(tmp_path) as accounts:
+            alice = accounts.add("alice")
+            accounts.set_password(alice, derive(PASSWORD, Kind.PASSWORD))
+        with sqlite3.connect(tmp_path / FILE) as database:
+            database.execute("PRAGMA writable_schema = ON")
+            database.execute(
+                "UPDATE sqlite_master SET sql = replace(sql, char(9) || 'name VARCHAR(64)', "
+                "char(9) || 'name VARCHAR(64) COLLATE NOCASE') WHERE name = 'users'"
+            )
+        database.close()
+        with Accounts(tmp_path) as accounts:
+            assert accounts.user("ALICE") == alice, "such a database it is"
+            assert accounts.find("alice").credential is not None
+            assert accounts.find("ALICE").credential is None
+
     def test_a_file_that_others_could_read_is_closed_to_them(self, tmp_path: Path) -> None:
         Accounts(tmp_path).close()
         (tmp_path / FILE).chmod(0o644)
