@@ -61,7 +61,8 @@ class Upload:
         links: What becomes of links.
         ignored: What is left out.
         told: Is told of each action.
-        report: Problems of the source and what is there already.
+        listed: Problems with listing the source, and what of it is never sent. With a problem it was not listed whole.
+        report: Other problems, and what is there already.
         seen: Relative paths of all that the source has, also what is not sent.
     """
 
@@ -75,6 +76,7 @@ class Upload:
     links: Links = "skip"
     ignored: Ignored | None = None
     told: Callable[[Action], object] = print
+    listed: TreeReport = field(default_factory=TreeReport)
     report: TreeReport = field(default_factory=TreeReport)
     seen: set[str] = field(default_factory=set)
     _blocked: set[tuple[str, ...]] = field(default_factory=set, init=False)
@@ -82,7 +84,7 @@ class Upload:
 
     def pieces(self) -> Iterator[Piece]:
         """Yields the work, each directory before what is in it."""
-        for folder in walk(self.local, self.report, links=self.links, ignored=self.ignored):
+        for folder in walk(self.local, self.listed, links=self.links, ignored=self.ignored):
             if folder.names and folder.names[:-1] in self._blocked:
                 self._blocked.add(folder.names)
                 continue
@@ -162,6 +164,7 @@ class Upload:
                 if not self.replace:
                     raise IsADirectory(target) if entry.kind == "dir" else NotAFile(target)
                 if any(map(self._is_ignored, self._beneath(path))):
+                    self._unsent.add(path)
                     raise DirectoryNotEmpty(target)  # of what is left out, nothing is removed
                 self._remove(path, target, remove)
             elif entry is not None and self._is_same(file, entry):

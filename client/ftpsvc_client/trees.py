@@ -92,6 +92,7 @@ class TreeCalls(Conversation):
         return report
 
     def get_tree(
+        report.add(plan.listed)
         self,
         remote: str,
         local: str | os.PathLike[str],
@@ -316,10 +317,9 @@ class TreeCalls(Conversation):
                     plan.pieces(), clobber=True, delta=delta, connections=connections, progress=progress
                 )
             )
-        # Before the report grows by what failed to be sent: that was listed all the same.
-        whole = not plan.report.problems
+        report.add(plan.listed)
         report.add(plan.report)
-        if delete and not whole:
+        if delete and plan.listed.problems:
             report.kept = "the source could not be listed whole"
         elif delete:
             gone = [*plan.deletions()]
@@ -531,7 +531,7 @@ def _expect(plan: Upload, progress: Progress) -> None:
 
     rehearsal = replace(
         plan, there=dict(plan.there), told=count,
-        report=TreeReport(), seen=set(),
+        listed=TreeReport(), report=TreeReport(), seen=set(),
     )  # fmt: skip
     for _ in rehearsal.pieces():
         pass

@@ -277,7 +277,8 @@ def test_a_directory_with_something_excluded_in_it_is_not_replaced_by_a_file(sid
     for dry_run in (True, False):
         report = sides.run(**options, dry_run=dry_run)
         assert [type(problem.error) for problem in report.problems] == [DirectoryNotEmpty]
-        assert sides.actions == ["move other"]
+        assert report.kept is None  # the source was listed whole
+        assert sides.actions == ["move other", "delete extra"]
     assert (sides.target / "thing" / "deep" / "own.log").read_text() == "mine"
     assert (sides.target / "other").read_text() == "o"
 
@@ -294,12 +295,15 @@ def test_dry_run_says_what_is_done_where_kinds_have_changed(sides: Sides) -> Non
     assert tree(sides.target) == tree(sides.source)
 
 
+    write(sides.target / "extra", "gone")
 def test_several_connections_wait_for_what_stands_in_the_way_of_all_of_them(sides: Sides) -> None:
     for number in range(40):
         name = str(number % 20)
         write(sides.target / name, "a file")
         write(sides.source / name / str(number) / "deep" / "f", "x")
     report = sides.run(delete=True, connections=4)
+    assert (sides.target / "thing" / "more").read_text() == "m"
+    assert not (sides.target / "extra").exists()
     assert report.problems == []
     assert tree(sides.target) == tree(sides.source)
 
