@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from ftpsvc.exceptions import FtpsvcError, InvalidRequest, NotADirectory, NotFound
+from ftpsvc.exceptions import AlreadyExists, FtpsvcError, InvalidRequest, NotADirectory, NotFound
 from ftpsvc.paths import is_addressable
 from ftpsvc_client import listing
 from ftpsvc_client.conversation import Conversation
@@ -69,7 +70,8 @@ class TreeCalls(Conversation):
             What became of it. Names that could not be transferred are in `problems`; the rest was.
 
         Raises:
-            NotFound, NotADirectory: `local` is no directory. FtpsvcError: the connection's end.
+            NotFound: `local` is missing. NotADirectory: One of the two is something else.
+            FtpsvcError: the connection's end.
         """
         from ftpsvc_client.sync_up import Upload
 
@@ -77,6 +79,8 @@ class TreeCalls(Conversation):
         self._check_upload(source, clobber=clobber)
         there, exists = self._there(remote) if resume else ({}, False)
         compare: Compare = "times" if resume else "nothing"
+        if not exists:
+            self._make_target(remote)
         plan = Upload(source, remote, there, exists, self.algorithm, compare, links=links, told=_nobody)
         if progress is not None:  # a total that is known from the start is worth a second walk
             _expect(plan, progress)
@@ -88,11 +92,11 @@ class TreeCalls(Conversation):
             connections=connections,
             progress=progress,
         )
+        report.add(plan.listed)
         report.add(plan.report)
         return report
 
     def get_tree(
-        report.add(plan.listed)
         self,
         remote: str,
         local: str | os.PathLike[str],
@@ -119,7 +123,8 @@ class TreeCalls(Conversation):
             What became of it. Names that could not be transferred are in `problems`; the rest was.
 
         Raises:
-            NotFound, NotADirectory: `remote` is no directory. FtpsvcError: the connection's end, or a full disk.
+            NotFound: `remote` is missing. NotADirectory: One of the two is something else.
+            FtpsvcError: the connection's end, or a full disk.
         """
         from ftpsvc_client.download_tree import Wishes
 
@@ -170,7 +175,8 @@ class TreeCalls(Conversation):
             What became of it. Names that could not be transferred are in `problems`; the rest was.
 
         Raises:
-            NotFound, NotADirectory: The source is no directory. FtpsvcError: the connection's end, or a full disk.
+            NotFound: The source is missing. NotADirectory: One of the two is something else.
+            FtpsvcError: the connection's end, or a full disk.
         """
         patterns = [*exclude]
         ignored: Ignored | None = None
@@ -225,6 +231,25 @@ class TreeCalls(Conversation):
         except (NotFound, NotADirectory):
             return {}, False
         return there, True
+
+    def _make_target(self, remote: str) -> None:
+        """Makes the target of an upload before anything else: without it, every name in the tree would be refused.
+
+        Raises:
+            NotADirectory: Something else is there. FtpsvcError: another refusal, or the connection's end.
+        """
+        from ftpsvc.protocol.headers import Made, Mkdir
+
+        try:
+            self._again(lambda link: link.call(Mkdir(path=remote, parents=True), Made))
+        except AlreadyExists:
+            raise NotADirectory(remote) from None
+
+    def _check_free(self, remote: str) -> None:
+        """Raises NotADirectory where `remote`, which is no directory, is something else; else as `_make_target`."""
+        with contextlib.suppress(NotFound):
+            self._again(lambda link: listing.stat(link, remote))
+            raise NotADirectory(remote)
 
     def _upload(
         self,
@@ -301,6 +326,10 @@ class TreeCalls(Conversation):
 
         self._check_upload(local, clobber=True)
         there, exists = self._there(remote, digests=checksum)
+        if not exists and dry_run:
+            self._check_free(remote)
+        elif not exists:
+            self._make_target(remote)
         plan = Upload(
             local, remote, there, exists, self.algorithm, "digests" if checksum else "all", replace=delete,
             links=links, ignored=ignored, told=told,
@@ -510,8 +539,11 @@ def _target_of(local: str, *, make: bool) -> Iterator[Directory | None]:
 
     try:
         if make:
-            os.makedirs(local, exist_ok=True)
-        elif not os.path.lexists(local):
+            try:
+                os.makedirs(local, exist_ok=True)
+            except FileExistsError:
+                raise NotADirectory(local) from None
+        elif not _is_there(local):
             yield None
             return
         root = open_root(local)
@@ -519,6 +551,15 @@ def _target_of(local: str, *, make: bool) -> Iterator[Directory | None]:
         raise local_error(error, local) from None
     with root:
         yield root
+
+
+def _is_there(local: str) -> bool:
+    """Returns whether there is anything at a local path. Raises OSError where nothing can be, as beneath a file."""
+    try:
+        os.lstat(local)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _expect(plan: Upload, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -248,6 +248,31 @@ def test_a_source_that_is_missing_or_a_file_deletes_nothing(sides: Sides) -> Non
     assert (sides.target / "precious").exists()
 
 
+@pytest.mark.parametrize("how", ["dry run", "sync", "tree"])
+@pytest.mark.parametrize("name", ["", "below"])
+def test_a_target_that_is_a_file_is_one_error_and_not_one_for_each_name(
+    how: str, name: str, sides: Sides
+) -> None:
+    write(sides.source / "a" / "b", "1")
+    write(sides.target, "a file")
+    local, remote = sides.local, f"/tree/{name}".rstrip("/")
+    if sides.direction == "down":
+        local, remote = sides.local / name, "/tree"
+    client, direction = sides.client, sides.direction
+    call: Callable[[], object] = {
+        "dry run": lambda: client.sync(local, remote, direction=direction, dry_run=True),
+        "sync": lambda: client.sync(local, remote, direction=direction),
+        "tree": lambda: (
+            client.put_tree(local, remote)
+            if direction == "up"
+            else client.get_tree(remote, local, overwrite=True)
+        ),
+    }[how]
+    with pytest.raises(NotADirectory):
+        call()
+    assert sides.target.read_text() == "a file"
+
+
 def test_several_connections_do_the_same(sides: Sides) -> None:
     for number in range(200):
         write(sides.source / f"d{number % 5}" / "deep" / f"f{number}", str(number))
@@ -273,6 +298,7 @@ def test_a_directory_with_something_excluded_in_it_is_not_replaced_by_a_file(sid
     write(sides.source / "other", "o")
     write(sides.target / "thing" / "deep" / "own.log", "mine")
     write(sides.target / "thing" / "more", "m")
+    write(sides.target / "extra", "gone")
     options: dict[str, Any] = {"delete": True, "exclude": ["*.log"]}
     for dry_run in (True, False):
         report = sides.run(**options, dry_run=dry_run)
@@ -280,6 +306,8 @@ def test_a_directory_with_something_excluded_in_it_is_not_replaced_by_a_file(sid
         assert report.kept is None  # the source was listed whole
         assert sides.actions == ["move other", "delete extra"]
     assert (sides.target / "thing" / "deep" / "own.log").read_text() == "mine"
+    assert (sides.target / "thing" / "more").read_text() == "m"
+    assert not (sides.target / "extra").exists()
     assert (sides.target / "other").read_text() == "o"
 
 
@@ -295,15 +323,12 @@ def test_dry_run_says_what_is_done_where_kinds_have_changed(sides: Sides) -> Non
     assert tree(sides.target) == tree(sides.source)
 
 
-    write(sides.target / "extra", "gone")
 def test_several_connections_wait_for_what_stands_in_the_way_of_all_of_them(sides: Sides) -> None:
     for number in range(40):
         name = str(number % 20)
         write(sides.target / name, "a file")
         write(sides.source / name / str(number) / "deep" / "f", "x")
     report = sides.run(delete=True, connections=4)
-    assert (sides.target / "thing" / "more").read_text() == "m"
-    assert not (sides.target / "extra").exists()
     assert report.problems == []
     assert tree(sides.target) == tree(sides.source)
 
