@@ -1,4 +1,4 @@
-"""One large file both ways: floors, ftpsvc verified, FTP unverified, FTP with a hash of both sides."""
+"""One large file both ways: floors, ftpsvc verified, rsync, FTP unverified, FTP with a hash of both sides."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def run(work: Path, options: argparse.Namespace) -> str:
         full as (full_url, _),
         secure as (secure_url, _),
         peers.pyftpdlib_server(share) as (port, _),
+        peers.rsync_daemon(work, share) as rsync,
     ):
         ftp = peers.Ftp(port)
         with (
@@ -99,8 +100,14 @@ def run(work: Path, options: argparse.Namespace) -> str:
             ):
                 puts["pyftpdlib + lftp, unverified, whole command"] = partial(_command, put, share / "f")
                 gets["pyftpdlib + lftp, unverified, whole command"] = partial(_command, get, work / "got5")
+            if rsync is not None:
+                name, flags = "rsync daemon -W, whole command", ["rsync", "-tW"]
+                puts[name] = partial(_command, [*flags, str(source), f"{rsync.where}/g"], share / "g")
+                gets[name] = partial(
+                    _command, [*flags, f"{rsync.where}/source.bin", str(work / "got8")], work / "got8"
+                )
             size = f"{options.mib} MiB"
-            note = "Time inside `Client.{}` and inside the peer's call. ftpsvc compares the digests of both sides."
+            note = "Time inside `Client.{}` and inside the peer's call. ftpsvc and rsync compare digests of both sides."
             base = "pyftpdlib + ftplib, unverified"
             result = table(f"put {size}", interleaved(puts, options.rounds), base, note.format("put"))
             result += "\n" + table(f"get {size}", interleaved(gets, options.rounds), base, note.format("get"))

@@ -1,10 +1,14 @@
-"""What the daemon holds: during a transfer of 4 GiB, for further transfers, for idle connections, after many."""
+"""What daemon and client hold: during a transfer of 4 GiB, for further transfers, for idle connections, after many."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import socket
 import struct
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +16,13 @@ from benchmarks import peers
 from benchmarks.measure import Footprint, forget_peak
 from ftpsvc_client import connect
 
+# A process begins with the peak of the one that started it, so a small one does, and not this.
+_RUN = """
+import os, sys
+_, status, used = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+print(used.ru_maxrss)
+sys.exit(status != 0)
+"""
 _LARGE = 4 << 30
 _TRANSFERS = 16
 _IDLE = 200
@@ -29,13 +40,25 @@ def run(work: Path, options: argparse.Namespace) -> str:
     with peers.ftpsvc_server(work / "memory-root", share, "--durability", "relaxed") as (url, pid):
         fresh = Footprint.of(pid)
         rows.append(("daemon, fresh", f"{fresh.resident / mib:.1f} MiB resident, {fresh.threads} threads"))
-        with connect(url) as client:
-            client.put(sparse, "/large")
-            rows.append(("peak while 4 GiB are put", f"{Footprint.of(pid).peak / mib:.1f} MiB"))
+        fetched = work / "fetched"
+        for what, words in (
+            ("put", ["put", str(sparse), "--to", "/large"]),
+            ("updated by blocks", ["put", str(sparse), "--to", "/large"]),
+            ("fetched", ["get", "/large", "--to", str(fetched)]),
+        ):
+            if what == "updated by blocks":
+                with sparse.open("r+b") as file:
+                    file.write(b"changed")
             forget_peak(pid)
-            with open("/dev/null", "wb") as sink:
-                client.get("/large", sink)
-            rows.append(("peak while 4 GiB are fetched", f"{Footprint.of(pid).peak / mib:.1f} MiB"))
+            command = _peak_of_command(url, words) / mib
+            rows.append(
+                (
+                    f"peak while 4 GiB are {what}",
+                    f"{Footprint.of(pid).peak / mib:.1f} MiB, the command {command:.1f} MiB",
+                )
+            )
+        fetched.unlink()
+        with connect(url) as client:
             client.remove("/large")
         rows.append(("each further upload under way", _per_transfer(url, pid)))
         rows.append((f"each of {_IDLE} idle connections", _per_idle(url, pid)))
@@ -48,8 +71,20 @@ def run(work: Path, options: argparse.Namespace) -> str:
             f"{after.descriptors - before.descriptors:+d} descriptors"
         )
         rows.append((f"after {options.connections:,} connections one after another", grown))
-    lines = ["## Memory of the daemon", "", "| | |", "| --- | --- |"]
+    lines = ["## Memory of the daemon and of the command", "", "| | |", "| --- | --- |"]
     return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows]) + "\n"
+
+
+def _peak_of_command(url: str, words: list[str]) -> int:
+    """Runs a command of the client; returns the most bytes that it had resident."""
+    program = shutil.which("ftpsvc", path=os.path.dirname(sys.executable)) or "ftpsvc"
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, program, "-q", "--server", url, *words],
+        check=True,
+        stdout=subprocess.PIPE,
+        env=peers.clean_environment(),
+    )
+    return int(done.stdout) * 1024
 
 
 def _per_transfer(url: str, pid: int) -> str:

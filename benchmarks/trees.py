@@ -76,6 +76,7 @@ def _run(title: str, source: Path, work: Path, options: argparse.Namespace) -> s
             "ftpsvc, command, relaxed": spent.of(
                 "put, ftpsvc, relaxed", pid, lambda: _command_put(program, url, source, shares["relaxed"])
             ),
+            "ftpsvc, command, durable": lambda: _command_put(program, durable_url, source, shares["durable"]),
             "pyftpdlib + ftplib, unverified": lambda: timed(
                 lambda: ftp.put_tree(source, fresh(shares["ftp"]).name)
             ),
