@@ -35,6 +35,18 @@ def test_menu_person_and_exit(program: str) -> None:
         ]
 
 
+@pytest.mark.parametrize("program", SERVERS)
+def test_what_is_said_in_one_breath_is_answered_line_by_line(program: str) -> None:
+    with (
+        running(program, "127.0.0.1", 0) as server,
+        socket.create_connection(("127.0.0.1", server.port()), GUARD) as sock,
+    ):
+        sock.sendall(b"1\n2\nexit\n")
+        with sock.makefile("r", encoding="utf-8") as lines:
+            heard = [line.split(maxsplit=3)[:3] for line in lines]
+    assert heard == [["Welcome", "to", "the"], ["We", "are", "open"], ["You", "have", "asked"], ["Goodbye"]]
+
+
 def test_the_server_with_many_lines_serves_a_second_caller_while_the_first_is_silent() -> None:
     with running("04-hotline/many_lines_server.py", "127.0.0.1", 0) as server:
         port = server.port()

@@ -17,10 +17,15 @@ except ValueError:
 
 def serve(conn):
     dialogue = Dialogue()
-    with conn.makefile("rw", encoding="utf-8", newline="\n") as stream:
-        print(dialogue.greeting(), file=stream, flush=True)
-        while not dialogue.over and (said := stream.readline()):
-            print(dialogue.answer(said), file=stream, flush=True)
+    # A file for reading only: one for both ("rw") forgets the lines that it has read ahead as soon as it writes.
+    with conn.makefile("r", encoding="utf-8", newline="\n") as lines:
+        say(conn, dialogue.greeting())
+        while not dialogue.over and (said := lines.readline(1000)):
+            say(conn, dialogue.answer(said))
+
+
+def say(conn, text):
+    conn.sendall(text.encode() + b"\n")
 
 
 try:
@@ -31,7 +36,7 @@ try:
             with conn:
                 try:
                     serve(conn)
-                except (ConnectionError, UnicodeDecodeError) as error:
+                except (OSError, UnicodeDecodeError) as error:
                     print(address, type(error).__name__)
 except KeyboardInterrupt:
     print("stopped")
