@@ -33,6 +33,12 @@ def test_a_caller_that_vanishes_does_not_take_the_server_along() -> None:
         assert run("02-phone-call/echo_client.py", "127.0.0.1", port, said="still\n") == ["STILL"]
 
 
+def test_an_answer_that_ends_inside_a_character_is_shown() -> None:
+    with running("02-phone-call/echo_server.py", "127.0.0.1", 0) as server:
+        (line,) = run("02-phone-call/echo_client.py", "127.0.0.1", server.port(), said="世" * 400 + "\n")
+    assert line == "世" * 341 + "\N{REPLACEMENT CHARACTER}"
+
+
 def test_how_a_peer_goes_decides_what_recv_does() -> None:
     assert run("02-phone-call/vanished_peer.py", "127.0.0.1", 0) == shown("02-phone-call", "vanished_peer.py")
 

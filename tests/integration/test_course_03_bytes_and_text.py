@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 from tests.helpers.course import run, running, shown
 
 
@@ -28,3 +31,19 @@ def test_chinese_goes_both_ways_and_another_encoding_is_noticed() -> None:
         assert server.wait_for("heard") == "heard 王小明"
         shown = run("03-bytes-and-text/hello_client.py", "127.0.0.1", port, "gbk", said="王小明\n")
         assert shown == ["这不是 UTF-8"]
+        shown = run("03-bytes-and-text/hello_client.py", "127.0.0.1", port, "gbk", said="😀\nAda\n")
+        assert shown[0].startswith("'gbk' codec can't encode character")
+        assert shown[1].startswith("你好，Ada！")
+
+
+def test_a_client_says_that_it_knows_no_such_encoding_and_that_the_server_has_hung_up() -> None:
+    assert run("03-bytes-and-text/hello_client.py", "127.0.0.1", 1, "utf-88", code=1)[2].startswith(
+        "python hello_client.py"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        port = listener.getsockname()[1]
+        shown = pool.submit(run, "03-bytes-and-text/hello_client.py", "127.0.0.1", port, said="Ada\nBob\n")
+        conn, _ = listener.accept()
+        with conn:
+            assert conn.recv(100) == b"Ada\n"
+        assert shown.result() == ["the server has hung up"]

@@ -78,10 +78,14 @@ def test_files_go_one_after_another_with_a_header_each(tmp_path: Path) -> None:
         assert server.wait_for("large") == "got large of 512000 bytes"
 
 
+HEADERS = [b"{", b"[]", b'{"size": true}', b'{"size": -1}', b"{}", b"\xff\xff", b"[" * 4096]
+HEADERS += [b'{"size": 0, "name": "\\ud800"}']  # half of a pair, which no terminal can show
+
+
 def test_a_header_server_ends_a_header_that_is_none_and_serves_the_next_caller() -> None:
     with running("06-sticky-packets/header_server.py", "127.0.0.1", 0) as server:
         port = server.port()
-        for header in (b"{", b"[]", b'{"size": true}', b'{"size": -1}', b"{}", b"\xff\xff"):
+        for header in HEADERS:
             with socket.create_connection(("127.0.0.1", port), GUARD) as sock:
                 sock.sendall(struct.pack("!I", len(header)) + header)
                 server.wait_for("ended")

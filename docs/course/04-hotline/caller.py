@@ -26,5 +26,5 @@ try:
             print(answer, end="")
 except KeyboardInterrupt:
     print("stopped")
-except (OSError, OverflowError) as error:
+except (OSError, OverflowError, UnicodeError) as error:
     sys.exit(f"{type(error).__name__}: {error}")

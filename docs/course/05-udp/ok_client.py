@@ -23,5 +23,5 @@ try:
                 break
 except KeyboardInterrupt:
     print("stopped")
-except (OSError, OverflowError) as error:
+except (OSError, OverflowError, UnicodeError) as error:
     sys.exit(f"{type(error).__name__}: {error}")

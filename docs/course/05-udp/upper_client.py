@@ -25,5 +25,5 @@ try:
                 print(len(data), "bytes:", data.decode())
 except KeyboardInterrupt:
     print("stopped")
-except (OSError, OverflowError) as error:
+except (OSError, OverflowError, UnicodeError) as error:
     sys.exit(f"{type(error).__name__}: {error}")

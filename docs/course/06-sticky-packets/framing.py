@@ -1,6 +1,7 @@
 """The cure, in two steps: a length before each message, then a JSON header before each payload.
 
-Both programs pairs of this lesson use it. Each function raises ConnectionError if the stream ends inside a message.
+Both pairs of programs of this lesson use it. Whatever receives raises ConnectionError if the stream ends inside a
+message; of a header that is no JSON receive_header raises what json.loads does: ValueError, RecursionError for "[[[".
 """
 
 import json

@@ -25,5 +25,5 @@ try:
             print(path.name, answer["received"], "bytes,", "same digest" if same else "DAMAGED")
 except KeyboardInterrupt:
     print("stopped")
-except (OSError, OverflowError) as error:
+except (OSError, OverflowError, ValueError, KeyError) as error:
     sys.exit(f"{type(error).__name__}: {error}")

@@ -6,7 +6,6 @@ It keeps nothing: where to store what a stranger names is lesson 10.
 """
 
 import hashlib
-import json
 import socket
 import sys
 
@@ -42,7 +41,7 @@ try:
                         digest = take_payload(conn, header["size"])
                         print("got", header.get("name"), "of", header["size"], "bytes")
                         send_header(conn, {"size": 0, "received": header["size"], "md5": digest})
-                except (ConnectionError, json.JSONDecodeError, UnicodeDecodeError) as error:
+                except (OSError, ValueError, RecursionError) as error:
                     print("ended:", error)
 except KeyboardInterrupt:
     print("stopped")

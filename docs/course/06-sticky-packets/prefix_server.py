@@ -25,7 +25,7 @@ try:
                         message = receive_message(conn)
                         print("message of", len(message), "bytes")
                         send_message(conn, message.upper())
-                except ConnectionError as error:
+                except OSError as error:
                     print("ended:", error)
 except KeyboardInterrupt:
     print("stopped")
