@@ -45,9 +45,9 @@ TELLS_ITSELF = {"connect_ex.py", "reuse.py", "triple.py"}
 """Experiments in which the error is what they show."""
 
 
-def _run(folder: Path, port: object) -> dict[str, tuple[object, str]]:
+def _run(folder: Path, port: object, host: str = "127.0.0.1") -> dict[str, tuple[object, str]]:
     (folder / "FILE").touch()
-    calls = [[str(path), "127.0.0.1", str(port), *["FILE"] * ("FILE" in USAGE[path])] for path in WITH_A_PORT]
+    calls = [[str(path), host, str(port), *["FILE"] * ("FILE" in USAGE[path])] for path in WITH_A_PORT]
     done = subprocess.run(
         [sys.executable, "-X", "utf8", "-B", "-c", DRIVER], input=json.dumps(calls), stdout=subprocess.PIPE,
         cwd=folder, encoding="utf-8", timeout=GUARD, check=True,
@@ -88,4 +88,17 @@ def test_a_port_that_is_taken_or_where_nobody_is_gets_one_line(tmp_path: Path) -
             assert "EADDRINUSE" in said or "ConnectionRefusedError" in said, name
         else:
             assert ("refused" if name in CLIENTS else "in use") in str(end), (name, end)
+            assert "\n" not in str(end)
+
+
+def test_a_host_of_another_family_gets_one_line(tmp_path: Path) -> None:
+    for name, (end, said) in _run(
+        tmp_path, 0, "::1"
+    ).items():  # all of them are programs of IPv4; some clients call any
+        if name in SILENT:
+            assert (end, said) == (None, "")
+        else:
+            told = str(end) + said * (name in TELLS_ITSELF)
+            allowed = ("Address family", *["refused", "assign requested"] * (name in CLIENTS))
+            assert any(text in told for text in allowed), (name, end)
             assert "\n" not in str(end)

@@ -23,7 +23,7 @@ def try_to_bind(what, kind, port):
         sock.bind((HOST, port))
     except OSError as error:
         sock.close()
-        print(f"{what}: {errno.errorcode[error.errno]}")
+        print(f"{what}: {errno.errorcode.get(error.errno, error)}")
         return None
     print(f"{what}: bound to {sock.getsockname()}")
     return sock

@@ -22,7 +22,7 @@ def serve_one(port, reuse):
         try:
             listener.bind((HOST, port))
         except OSError as error:
-            return errno.errorcode[error.errno], port
+            return errno.errorcode.get(error.errno, error), port
         listener.listen()
         port = listener.getsockname()[1]
         with socket.create_connection((HOST, port)) as caller:
