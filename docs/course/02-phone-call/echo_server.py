@@ -28,7 +28,7 @@ try:
                             print("hung up")
                             break
                         conn.sendall(data.upper())
-                except ConnectionError as error:  # the peer has vanished; the next one may still call
+                except OSError as error:  # the peer has vanished; the next one may still call
                     print("vanished:", type(error).__name__)
 except KeyboardInterrupt:
     print("stopped")

@@ -21,7 +21,7 @@ try:
         print("listening on port", listener.getsockname()[1])
         while True:
             conn, _ = listener.accept()
-            with conn, conn.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+            with conn, conn.makefile("rb") as lines, contextlib.suppress(OSError):
                 for line in lines:
                     try:
                         name = line.decode("utf-8").rstrip("\n")

@@ -23,7 +23,7 @@ class Hotline(socketserver.StreamRequestHandler):
 
     def handle(self):
         dialogue = Dialogue()
-        with contextlib.suppress(ConnectionError):  # a caller who vanishes: lesson 02
+        with contextlib.suppress(OSError):  # a caller who vanishes: lesson 02
             self.say(dialogue.greeting())
             while not dialogue.over and (line := self.rfile.readline(1000)):
                 self.say(dialogue.answer(line.decode("utf-8", "replace")))

@@ -24,7 +24,7 @@ try:
             conn, address = listener.accept()
             with conn:
                 print("a call from", repr(address))  # a caller has no name of its own
-                with contextlib.suppress(ConnectionError):
+                with contextlib.suppress(OSError):
                     while data := conn.recv(1024):
                         conn.sendall(data.upper())
 except KeyboardInterrupt:

@@ -25,7 +25,7 @@ calls = queue.Queue(maxsize=WAITING)  # 0 would mean: no bound
 def work():
     while True:
         conn = calls.get()
-        with conn, conn.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+        with conn, conn.makefile("rb") as lines, contextlib.suppress(OSError):
             while line := lines.readline(1000):
                 conn.sendall(line.upper())
 
@@ -41,7 +41,7 @@ try:
             try:
                 calls.put_nowait(conn)
             except queue.Full:  # say so at once: a caller who knows can come again
-                with conn, contextlib.suppress(ConnectionError):
+                with conn, contextlib.suppress(OSError):
                     conn.sendall(b"busy\n")
 except KeyboardInterrupt:
     print("stopped")

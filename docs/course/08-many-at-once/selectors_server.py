@@ -33,7 +33,7 @@ class Caller:
                 self.to_say = self.to_say[self.conn.send(self.to_say) :]
         except BlockingIOError:
             return
-        except ConnectionError:
+        except OSError:
             self.close()
             return
         if self.conn.fileno() >= 0:  # read no more than can be said: that bounds the memory

@@ -16,7 +16,7 @@ except ValueError:
 
 class Upper(socketserver.StreamRequestHandler):
     def handle(self):
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             while line := self.rfile.readline(1000):
                 self.wfile.write(line.upper())
 

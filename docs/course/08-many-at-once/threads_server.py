@@ -18,7 +18,7 @@ except ValueError:
 
 
 def serve(conn):
-    with conn, conn.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+    with conn, conn.makefile("rb") as lines, contextlib.suppress(OSError):
         while line := lines.readline(1000):
             conn.sendall(line.upper())
 
