@@ -115,7 +115,7 @@ FAULTY = {
     "cd changes nothing": Faulty({"        self.cwd = parts\n": ""}, "cd and back", "refused"),
     "cd to what is not there": Faulty({"os.scandir(path).close()": "pass"}, "cd to nowhere", "it was done"),
     "ls without directories": Faulty(
-        {"if not entry.name.startswith(STAGED)": "if entry.is_file()"}, "names and kinds", "missing"
+        {"if not allowed(entry.name):": "if not entry.is_file():"}, "names and kinds", "missing"
     ),
     "ls with sizes of its own": Faulty({"about.st_size}": "about.st_size + 1}"}, "names and kinds", "10"),
     "ls says file for everything": Faulty(
@@ -184,7 +184,7 @@ FAULTY = {
         "bytes for 15",
     ),
     "half a file in the listing": Faulty(
-        {"if not entry.name.startswith(STAGED)": "if True"}, "an upload that breaks off", "ls shows .put-"
+        {"if not allowed(entry.name):": "if False:"}, "an upload that breaks off", "ls shows .put-"
     ),
     "a refused put whose content is not read": Faulty(
         {"for _ in self.payload():": "for _ in ():"}, "the request after a refused put", "invalid-header"

@@ -97,13 +97,15 @@ def test_the_base_client_is_refused_and_goes_on(served: tuple[int, Path], tmp_pa
     port, folder = served
     os.chdir(tmp_path)
     Path("f").write_bytes(b"1" * 100_000)
-    said = "get nothing\ncd nothing\nput f nothing/f\nput f music\nget music\nget ../../f\nput f\nls\nmv a b\ncd\n'\n"
+    said = "get nothing\ncd nothing\nput f nothing/f\nput f music\nget music\nget ../../f\nput f\nget f f/f\n"
+    said += "ls\nmv a b\ncd\n'\n"
     lines = run(CLIENT, "127.0.0.1", port, said=said, code=1)
     codes = [line.split()[1] for line in lines if line.startswith("failed: ")]
     assert codes[:6] == [
         "not-found:", "not-found:", "not-found:", "is-a-directory:", "is-a-directory:", "invalid-path:",
     ]  # fmt: skip
-    assert codes[6:] == ["say", "say", "say"]  # an unknown word, too few, a quote without an end
+    assert codes[6] == "[Errno"  # f is no directory here, which ends no conversation
+    assert codes[7:] == ["say", "say", "say"]  # an unknown word, too few, a quote without an end
     assert (folder / "f").read_bytes() == b"1" * 100_000
     assert sorted(os.listdir(tmp_path)) == ["f", "root"]
 
@@ -122,6 +124,19 @@ def test_ftpsvc_works_with_the_base_server(served: tuple[int, Path], tmp_path: P
     ftpsvc(url, "get", "-r", "/music", "--to", "back")
     _check(tmp_path / "back", CONTENTS)
     assert "/nothing: no such file" in ftpsvc(url, "get", "/nothing", code=NOT_FOUND).lower()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="this disk takes names of UTF-8 only")
+def test_a_name_that_is_no_text_keeps_nobody_from_listing_the_rest(tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "good").touch()
+    for name in (b"no \xff text", b"two\nlines", b"back\\slash"):
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).touch()
+    with base_server(folder) as (port, _):
+        assert [line.split()[-1] for line in run(CLIENT, "127.0.0.1", port, said="ls\nquit\n")] == ["good"]
+        assert ftpsvc(f"ftpsvc+tcp://127.0.0.1:{port}", "ls").split() == ["good"]
 
 
 class Raw:

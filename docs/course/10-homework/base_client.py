@@ -177,7 +177,13 @@ def main():
                 continue
             try:
                 command(*arguments)
-            except (Refused, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            except (
+                Refused,
+                FileNotFoundError,
+                IsADirectoryError,
+                NotADirectoryError,
+                PermissionError,
+            ) as error:
                 failed = True
                 print("failed:", error)
                 if isinstance(error, Refused) and error.fatal:

@@ -38,6 +38,11 @@ class Broken(Exception):
     """The same, but nobody knows where the next message begins: the answer is fatal."""
 
 
+def allowed(name):
+    odd = "\\" in name or any(unicodedata.category(c) in ("Cc", "Cs") for c in name)
+    return not (odd or len(name.encode()) > 255 or name.startswith(STAGED))
+
+
 class Session(socketserver.StreamRequestHandler):
     """One client. Its directory belongs to this object, not to the process or the server."""
 
@@ -137,11 +142,12 @@ class Session(socketserver.StreamRequestHandler):
     def ls(self, request):
         (_, path), lines = self.locate(request, "."), b""
         for entry in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if not allowed(entry.name):  # nobody could name it; and what is no UTF-8 is no JSON
+                continue
             about = entry.lstat()
             size = {"file_size": about.st_size} if stat.S_ISREG(about.st_mode) else {}
             line = {"name": entry.name, "type": KINDS.get(stat.S_IFMT(about.st_mode), "other"), **size}
-            if not entry.name.startswith(STAGED):
-                lines += json.dumps(line).encode() + b"\n"
+            lines += json.dumps(line).encode() + b"\n"
         self.send({"status": "ok", "size": len(lines)})
         self.wfile.write(lines)
 
@@ -166,8 +172,7 @@ class Session(socketserver.StreamRequestHandler):
                     raise Refused("invalid-path", "this leaves /")
                 parts.pop()
             elif name not in ("", "."):
-                odd = "\\" in name or any(unicodedata.category(c) in ("Cc", "Cs") for c in name)
-                if odd or len(name.encode()) > 255 or name.startswith(STAGED):
+                if not allowed(name):
                     raise Refused("invalid-path", "this name is not allowed")
                 parts.append(name)
         path = ROOT.joinpath(*parts)
