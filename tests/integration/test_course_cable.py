@@ -1,13 +1,13 @@
-"""The servers of the course when a caller's cable is pulled: what the kernel says then is no ConnectionError."""
+"""What the pages say of who is gone, tried in a network of one's own: a caller without a cable, a machine not there."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -66,6 +66,30 @@ with contextlib.ExitStack() as stack:
         if not served:
             print(program)
 """
+TO_NOBODY = """
+import socket, subprocess
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+ip("link", "set", "lo", "up")  # by which the kernel tells its own
+ip("link", "add", "here", "type", "veth", "peer", "name", "there")
+ip("link", "set", "here", "up")
+ip("link", "set", "there", "up")
+ip("address", "add", "192.0.2.1/24", "dev", "here")
+IP_RECVERR = 11
+with socket.socket(type=socket.SOCK_DGRAM) as asked, socket.socket(type=socket.SOCK_DGRAM) as connected:
+    asked.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+    for sock in (connected, asked):
+        sock.connect(("192.0.2.7", 9))
+        sock.send(b"anybody?")
+    try:
+        asked.settimeout(60)
+        asked.recv(1)  # until the kernel has given up asking who 192.0.2.7 is
+    except OSError as error:
+        print(error.strerror)
+    print("connected:", connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), connected.send(b"anybody?"))
+"""
 SERVERS = [
     ("02-phone-call/echo_server.py", "hello\n", "HELLO"),
     ("03-bytes-and-text/hello_server.py", "hello\n", "你好"),
@@ -110,3 +134,13 @@ def test_a_caller_whose_cable_is_pulled_takes_no_server_along(alone: list[str]) 
         stderr=subprocess.STDOUT, encoding="utf-8", timeout=GUARD, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_datagram_to_a_machine_that_is_not_there_brings_no_error_unless_one_asks_for_it(
+    alone: list[str],
+) -> None:
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", TO_NOBODY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+        timeout=GUARD, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [os.strerror(errno.EHOSTUNREACH), "connected: 0 8"]
