@@ -5,6 +5,7 @@
 Leaves out: whatever the caller may say, and callers that vanish (lesson 02), two callers at once (lesson 08).
 """
 
+import os
 import socket
 import sys
 
@@ -16,7 +17,8 @@ except ValueError:
 
 try:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # why: lesson 07
+    if os.name == "posix":  # why, and why not on Windows: lesson 07
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, PORT))
     listener.listen(5)
     print("this machine calls itself", socket.gethostname())

@@ -6,6 +6,7 @@ Leaves out: a bound on the number of threads (lesson 08).
 """
 
 import contextlib
+import os
 import socketserver
 import sys
 
@@ -33,7 +34,7 @@ class Hotline(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True  # restart at once: lesson 07
+    allow_reuse_address = os.name == "posix"  # restart at once: lesson 07
     daemon_threads = True  # callers on the line do not keep the program from ending
 
 

@@ -38,5 +38,7 @@ try:
 
     number = called.fileno()
     print("after close fileno is", number)
+except KeyboardInterrupt:
+    print("stopped")
 except (OSError, OverflowError) as error:
     sys.exit(f"{type(error).__name__}: {error}")

@@ -4,6 +4,7 @@ python socketserver_server.py [HOST [PORT]]       stop it with Ctrl-C
 """
 
 import contextlib
+import os
 import socketserver
 import sys
 
@@ -22,7 +23,7 @@ class Upper(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
+    allow_reuse_address = os.name == "posix"
     daemon_threads = True
     request_queue_size = 128  # the backlog; 5 unless one says so
 

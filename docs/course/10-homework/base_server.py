@@ -209,7 +209,7 @@ class Session(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
+    allow_reuse_address = os.name == "posix"
     daemon_threads = True
 
 
