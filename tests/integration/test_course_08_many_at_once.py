@@ -6,6 +6,8 @@ import importlib.util
 import re
 import select
 import socket
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,22 @@ def test_the_pool_serves_so_many_lets_so_many_wait_and_tells_the_next_that_it_is
                 answers.close()
                 first.close()
                 assert second.recv(100) == b"B\n"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux lets us take descriptors from a process that runs"
+)
+@pytest.mark.parametrize("name", ["threads", "pool", "selectors", "epoll"])
+def test_one_caller_more_than_descriptors_ends_the_server_as_the_page_says(name: str) -> None:
+    import resource  # Windows has none
+
+    with running(f"08-many-at-once/{name}_server.py", "127.0.0.1", 0) as server, ExitStack() as stack:
+        where = ("127.0.0.1", server.port())
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (12, 12))
+        for _ in range(12):
+            stack.enter_context(socket.create_connection(where, GUARD))
+        assert "Too many open files" in server.wait_for("Error")
+        assert server.process.wait(GUARD) == 1
 
 
 def test_the_measurement_runs_every_server_and_draws_where_it_can(tmp_path: Path) -> None:
