@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import dropwhile, takewhile
 from pathlib import Path
 
-GUARD = 60.0
+GUARD = 180.0
 """Seconds after which something that must happen is taken to have failed."""
 
 COURSE = Path(__file__).resolve().parents[2] / "docs" / "course"
