@@ -96,13 +96,19 @@ def picture(results, clients, file, title):
     print("written:", file)
 
 
+def count(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "--clients", default=[1, 10, 100], type=lambda text: [int(word) for word in text.split(",")]
+        "--clients", default=[1, 10, 100], type=lambda text: [count(word) for word in text.split(",")]
     )
-    parser.add_argument("--calls", type=int, default=4000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=count, default=4000)
+    parser.add_argument("--rounds", type=count, default=5)
     parser.add_argument("--plot")
     given = parser.parse_args()
     clients = given.clients
@@ -115,7 +121,7 @@ def main():
                 continue
             process, port = started
             try:
-                rates = [calls_per_second(port, count, given.calls) for count in clients]
+                rates = [calls_per_second(port, callers, given.calls) for callers in clients]
             finally:
                 stop(process)
             results[name] = list(map(max, rates, results.get(name, rates)))
@@ -123,8 +129,8 @@ def main():
         print(f"{name:14} is not on this system")
     most = max(max(rates) for rates in results.values())
     for name, rates in results.items():
-        for count, rate in zip(clients, rates, strict=True):
-            print(f"{name:14}{count:5} callers {rate:8.0f}/s {'#' * max(1, round(30 * rate / most))}")
+        for callers, rate in zip(clients, rates, strict=True):
+            print(f"{name:14}{callers:5} callers {rate:8.0f}/s {'#' * max(1, round(30 * rate / most))}")
     if given.plot:
         picture(results, clients, given.plot, title)
 
@@ -134,3 +140,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         print("stopped")
+    except OSError as error:  # more callers than descriptors, or no place for the picture
+        sys.exit(f"{type(error).__name__}: {error}")
