@@ -116,6 +116,8 @@ def _differences(files: Sequence[File], directory: str) -> list[str]:
         path = os.path.join(directory, *file.path.split("/"))
         if not os.path.lexists(path):
             found.append(f"{file.path} is missing")
+        elif not os.path.isfile(path):
+            found.append(f"{file.path} is no file")
         elif measured(file.path, path) != file:
             found.append(f"{file.path} has another content")
     return found

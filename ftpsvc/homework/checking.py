@@ -5,6 +5,8 @@ Source: docs/receipts.md section 6.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -109,14 +111,41 @@ class Examination:
             return
         if beside != (link.paper, link.signature.encode()):
             yield f"{where} has another receipt than the chain"
-        files = folder / FILES
-        there = {path.relative_to(files).as_posix() for path in files.rglob("*") if not path.is_dir()}
-        for path in sorted(there - {file.path for file in receipt.files}):
-            yield f"{where} has a file that was not handed in: {path}"
+        try:
+            yield from self._files(where, folder / FILES, receipt)
+        except OSError as error:  # what is behind it in the chain is looked at all the same
+            yield f"{where} cannot be read: {error.strerror}"
+
+    def _files(self, where: str, folder: Path, receipt: Receipt) -> Iterator[str]:
+        """Compares the files of a version with its receipt. Only regular ones are opened: a pipe would never end."""
+        there = _modes(folder)
+        for name in sorted(there.keys() - {file.path for file in receipt.files}):
+            yield f"{where} has a file that was not handed in: {name}"
         for file in receipt.files:
+            path = folder / file.path
             if file.path not in there:
                 yield f"{where} lacks {file.path}"
-            elif (self._digests and sha256_of(files / file.path) != file.sha256) or (
-                (files / file.path).lstat().st_size != file.size
-            ):
+            elif not stat.S_ISREG(there[file.path]):
+                yield f"{where} has something that is no file in the place of {file.path}"
+            elif path.lstat().st_size != file.size or (self._digests and sha256_of(path) != file.sha256):
                 yield f"{where} has another {file.path} than was handed in"
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    """Returns the modes of all that is in a folder by path, but for folders; no link is followed.
+
+    Raises:
+        OSError: Something cannot be looked at.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    found: dict[str, int] = {}
+    for where, folders, names in os.walk(folder, onerror=fail):
+        for name in (*folders, *names):
+            path = Path(where, name)
+            mode = path.lstat().st_mode
+            if not stat.S_ISDIR(mode):
+                found[path.relative_to(folder).as_posix()] = mode
+    return found

@@ -118,6 +118,10 @@ def tampered(root: Path, kept: Path) -> None:
     student = str(kept / "sums-0001.json")
     good = operator(root, "audit", "--digests", "--head", head, student)
     assert (good.exit_code, good.stdout) == (0, ""), good.stderr
+    no_text = root / "no-text"
+    no_text.write_bytes(b"\xff\xfe")
+    wrong = operator(root, "audit", "--signers", str(no_text))
+    assert (wrong.exit_code, "that is no Ed25519 key" in wrong.stderr) == (2, True), wrong.stderr
     chain = root / journal.FOLDER / journal.CHAIN
     whole = chain.read_bytes()
     first, second = whole.splitlines(keepends=True)

@@ -54,7 +54,7 @@ def work(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_a_hand_in_is_a_version_with_a_receipt_that_is_kept(here: Course, work: Path) -> None:
+def test_a_hand_in_is_a_version_with_a_receipt_that_is_kept(here: Course, work: Path, tmp_path: Path) -> None:
     offers: list[Offer] = []
     (work / "__pycache__").mkdir()
     (work / "__pycache__" / "x.pyc").write_bytes(b"x")
@@ -74,6 +74,9 @@ def test_a_hand_in_is_a_version_with_a_receipt_that_is_kept(here: Course, work: 
         assert papers.check(done.kept, str(work)).differences == []
         (work / "sums.py").write_bytes(b"print(6)\n")
         assert papers.check(done.kept, str(work)).differences == ["sums.py has another content"]
+        other = tmp_path / "other"
+        (other / "sums.py").mkdir(parents=True)
+        assert papers.check(done.kept, str(other)).differences == ["sums.py is no file"]
         second = alice.submit("sums", [work / "sums.py"], receipts=work / "r")
         assert (second.number, second.late_seconds) == (2, 0)
         found = alice.assignments()

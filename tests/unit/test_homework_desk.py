@@ -1,6 +1,7 @@
 """Hand-ins: taken whole or not at all, numbered, never changed, each with its link in the chain."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ftpsvc.exceptions import ConfigError, HandInRefused, InvalidRequest, NotFound
 from ftpsvc.homework import journal
 from ftpsvc.homework.catalog import Catalog
+from ftpsvc.homework.checking import Examination
 from ftpsvc.homework.desk import Desk
 from ftpsvc.homework.ownfolder import OwnFolder
 from ftpsvc.homework.submissions import Submissions
@@ -285,6 +287,34 @@ def test_a_torn_line_of_the_chain_is_cut_and_its_version_keeps_its_link(root: Pa
         after = Desk(root, Catalog(root), durable=False, now=clock)
         assert path.read_bytes() == whole
         assert after.journal.head.seq == 2
+
+
+@pytest.mark.parametrize("digests", [False, True])
+def test_what_is_no_file_among_those_handed_in_is_told_and_hides_nothing_behind_it(
+    desk: Desk, root: Path, tmp_path: Path, digests: bool
+) -> None:
+    for user in ("alice", "bob", "carol", "dave"):
+        hand_in(desk, CONTENTS, user)
+    work = {
+        user: desk.submissions.version("sums", user, 1).files for user in ("alice", "bob", "carol", "dave")
+    }
+    for folder in work.values():
+        folder.chmod(0o700)
+    same = tmp_path / "same.py"
+    (work["alice"] / "sums.py").rename(same)
+    (work["alice"] / "sums.py").symlink_to(same)  # with the very bytes that were handed in
+    (work["bob"] / "sums.py").unlink()
+    os.mkfifo(work["bob"] / "sums.py")
+    (work["carol"] / "more").symlink_to(tmp_path, target_is_directory=True)
+    shutil.rmtree(work["dave"])
+    examination = Examination(root, [desk.journal.signer.public], digests=digests)
+    assert list(examination.faults()) == [
+        "receipt 1: version 1 of sums/alice has something that is no file in the place of sums.py",
+        "receipt 2: version 1 of sums/bob has something that is no file in the place of sums.py",
+        "receipt 3: version 1 of sums/carol has a file that was not handed in: more",
+        "receipt 4: version 1 of sums/dave cannot be read: No such file or directory",
+    ]
+    assert examination.receipts == 4
 
 
 def test_a_clock_that_is_set_back_dates_nothing_back(desk: Desk, clock: Clock, root: Path) -> None:

@@ -101,7 +101,10 @@ def audit(
     from ftpsvc.homework.checking import Examination
 
     place: Place = ctx.obj
-    keys = read_signers(signers.read_text("utf-8")) if signers else [journal.public_key(place.root)]
+    # What is no text has no key in it, which is told as such.
+    keys = (
+        read_signers(signers.read_text("utf-8", "replace")) if signers else [journal.public_key(place.root)]
+    )
     examination = Examination(place.root, keys, digests=digests)
     found = list(examination.faults())
     found += [fault for one in heads if (fault := examination.missing_head(one)) is not None]
