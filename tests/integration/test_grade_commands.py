@@ -66,6 +66,8 @@ def test_a_run_grades_what_has_no_result_and_again_what_is_asked_for(
     assert "bob version 1: 0 before, now 3 of 3\n" in again.stderr
     assert attempts(course) == {"alice": [1], "bob": [1, 2]}
     assert [one.get("failures") for one in ElementTree.parse(junit).getroot()] == ["0", "0"]  # noqa: S314 -- ours
+    with pytest.raises(ConfigError, match=r"nowhere/junit\.xml cannot be written"):
+        grade(course, found_sandbox, "--junit", str(tmp_path / "nowhere" / "junit.xml"))
     assert (
         "alice version 1: 3 before, now 0 of 3\n"
         in grade(course, found_sandbox, "--rerun", "--except", "bob").stderr

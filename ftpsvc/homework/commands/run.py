@@ -12,6 +12,7 @@ import click
 from ftpsvc.exceptions import ConfigError, FtpsvcError
 from ftpsvc.homework.commands.place import grader_options, local, root_option, say, stopped_by_signals
 from ftpsvc.homework.engine import Engine, Report
+from ftpsvc.homework.gradebook import files
 from ftpsvc.homework.grading.judge import rounded
 from ftpsvc.homework.grading.results import Result, junit
 from ftpsvc.homework.grading.store import Results
@@ -83,7 +84,7 @@ def run(
                 say("stopped; ftpsvc-grade run goes on with the rest")
                 sys.exit(Exit.INTERRUPTED)
         if junit is not None:
-            junit.write_bytes(batch.junit())
+            files.write(str(junit), batch.junit())
     sys.exit(Exit.FAULTS if batch.errors else Exit.CLEAN)
 
 
@@ -161,14 +162,14 @@ class _Batch:
         for line in self._changed:
             say(line)
 
-    def junit(self) -> bytes:
+    def junit(self) -> str:
         """Returns the newest results of all that was looked at."""
         found: list[Result] = []
         for user in self.users:
             results = Results(self._intake.submissions.of(self._assignment.id, user))
             numbers = self._intake.submissions.numbers(self._assignment.id, user)
             found += [one for number in numbers if (one := results.newest(number)) is not None]
-        return junit(found)
+        return junit(found).decode()
 
     def _line(self, text: str) -> None:
         say(f"\r\x1b[K{text}" if self._live else text)
