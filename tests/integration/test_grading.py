@@ -6,6 +6,7 @@ import pytest
 
 from ftpsvc.homework.grading import judge
 from ftpsvc.homework.grading.faults import GradingFailed
+from ftpsvc.homework.grading.kinds import pytest as by_pytest
 from ftpsvc.homework.grading.results import TestResult
 from ftpsvc.homework.lateness import Lateness
 from ftpsvc.homework.model import Assignment, load
@@ -250,6 +251,48 @@ def digits(): return chr(10).join(["01"] * 130000)
     results = graded(large, tmp_path, {"solution.py": code}, sandbox)
     assert verdicts(results) == {"unit: test_texts": "WA", "unit: test_digits": "WA"}
     assert all(len(one.output) < 1000 for one in results.values())
+
+
+def test_what_takes_the_tests_for_ever_is_the_hand_ins_fault(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_pytest, "OWN_CPU", 2)
+    tests = """
+def test_first(student):
+    assert student.call("solution", "numbers", 3)[0] == 2305843009213693951
+def test_slow(student):
+    found = set()
+    try:
+        for number in student.call("solution", "numbers", 60000):
+            found.add(number)
+    except Exception:
+        pass
+    assert found
+def test_after(student):
+    assert student.call("solution", "numbers", 1)
+"""
+    # All have one hash: each comes into a set behind a look at all that are there.
+    code = "def numbers(many): return [n * (2**61 - 1) for n in range(1, many + 1)]"
+    roomy = BY_PYTEST + 'limits = { output = "8M" }'
+    assigned = assignment(tmp_path / "hw1", roomy, files={"tests/test_it.py": tests})
+    results = graded(assigned, tmp_path, {"solution.py": code}, sandbox)
+    assert verdicts(results) == {
+        "unit: test_first": "AC",
+        "unit: test_slow": "TLE",
+        "unit: test_after": "TLE",
+    }
+    assert "did not come to an end with what was returned" in results["unit: test_slow"].output
+    assert "not run" in results["unit: test_after"].output
+
+
+def test_tests_that_never_end_by_themselves_are_not(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_pytest, "OWN_CPU", 2)
+    tests = "def test_it(student):\n    while True: pass\n"
+    assigned = assignment(tmp_path / "hw1", BY_PYTEST, files={"tests/test_it.py": tests})
+    with pytest.raises(GradingFailed, match="broke off with code -24"):
+        graded(assigned, tmp_path, {"solution.py": SOLUTION}, sandbox)
 
 
 @pytest.mark.parametrize(

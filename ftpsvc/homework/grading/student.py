@@ -25,8 +25,8 @@ from ftpsvc.homework.grading.values import pack
 CHANNEL: Final = "FTPSVC_GRADING_FD"
 """Environment variable with the number of the socket."""
 
-CPU_SECONDS: Final = 120
-"""What the tests themselves may use of the processor, beside what runs in the sandbox."""
+CPU: Final = "FTPSVC_GRADING_CPU"
+"""Environment variable with the seconds that the tests themselves may use of the processor, beside the sandbox."""
 
 _DIE_WITH_PARENT: Final = 1
 _COMPARED: Final = 4000
@@ -61,6 +61,10 @@ class Ended(Exception):
         self.killed_by: str | None = ended["killed_by"]
         self.signal: int | None = ended["signal"]
         self.exit: int | None = ended["exit"]
+
+
+class Slow(BaseException):
+    """The tests have used up their processor time, on what the hand-in returned: no test's own `except` is for it."""
 
 
 class Run:
@@ -166,6 +170,8 @@ class _Channel:
     """Asks the grader. One question at a time; a grader that is gone ends this process."""
 
     def __init__(self, descriptor: int) -> None:
+        self.given = False  # whether anything of the hand-in's has come to the tests
+        self.talking = False  # half a message, or half an answer, would spoil all that follow
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
         self._file = self._socket.makefile("rb")
@@ -177,13 +183,17 @@ class _Channel:
             _gone()
 
     def ask(self, **message: Any) -> dict[str, Any]:
-        self.tell(**message)
+        self.talking = True
         try:
+            self.tell(**message)
             line = self._file.readline()
         except OSError:
             _gone()
+        finally:
+            self.talking = False
         if not line.endswith(b"\n"):
             _gone()
+        self.given = True
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -197,6 +207,36 @@ class _Plugin:
 
     def __init__(self, channel: _Channel) -> None:
         self._channel = channel
+        self._within = False
+        self._over = False
+
+    def overtime(self, *_: object) -> None:
+        """Is called when the tests have used up their processor time, and each second of it from then on.
+
+        A student can return what takes the best test for ever, and that must be no failure of the tests. Where nothing
+        of the hand-in's has come to them it is one, and goes on until the kernel ends it.
+        """
+        self._over = self._channel.given
+        if self._over and self._within and not self._channel.talking:
+            raise Slow("the tests did not come to an end with what was returned")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self) -> Generator[None]:
+        return (yield from self._bounded())
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None]:
+        return (yield from self._bounded())
+
+    def _bounded(self) -> Generator[None]:
+        """Lets a part of a test be stopped: a stop in pytest's own code would break all of it off."""
+        self._within = True
+        try:
+            if self._over:
+                raise Slow("not run: the tests before it used up the time for all of them")
+            yield
+        finally:
+            self._within = False
 
     @pytest.fixture
     def student(self) -> Student:
@@ -228,7 +268,8 @@ class _Plugin:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = call.excinfo.value if call.excinfo is not None else None
-        whose = "ended" if isinstance(error, Ended) else "raised" if isinstance(error, Raised) else "tests"
+        kinds = ((Ended, "ended"), (Raised, "raised"), (Slow, "slow"))
+        whose = next((name for kind, name in kinds if isinstance(error, kind)), "tests")
         self._channel.tell(
             do="phase",
             id=item.nodeid,
@@ -266,5 +307,10 @@ def pytest_configure(config: pytest.Config) -> None:
     ctypes.CDLL(None).prctl(
         _DIE_WITH_PARENT, signal.SIGKILL
     )  # a killed grader leaves no tests behind that sleep
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
-    config.pluginmanager.register(_Plugin(_Channel(int(os.environ.pop(CHANNEL)))))
+    seconds = int(os.environ.pop(CPU))
+    last = seconds * 3 // 2  # for what does not listen: then the kernel ends it
+    resource.setrlimit(resource.RLIMIT_CPU, (last, last + 5))
+    plugin = _Plugin(_Channel(int(os.environ.pop(CHANNEL))))
+    signal.signal(signal.SIGPROF, plugin.overtime)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1)
+    config.pluginmanager.register(plugin)

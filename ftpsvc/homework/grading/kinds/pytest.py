@@ -31,8 +31,12 @@ from ftpsvc.text import printable
 OWN_SECONDS: Final = 900.0
 """How long the tests themselves may take, beside what runs in the sandbox."""
 
+OWN_CPU: Final = 120
+"""Seconds that the tests themselves may use of the processor, beside what runs in the sandbox."""
+
 _PLUGIN: Final = "ftpsvc.homework.grading.student"
 _CHANNEL: Final = "FTPSVC_GRADING_FD"
+_CPU: Final = "FTPSVC_GRADING_CPU"
 _LINE: Final = 64 << 20
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _READ_BYTES: Final = 4 << 20
@@ -112,7 +116,7 @@ class _Broker:
         ]  # fmt: skip
         environment = {
             "PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            _CHANNEL: str(theirs.fileno()),
+            _CHANNEL: str(theirs.fileno()), _CPU: str(OWN_CPU),
         }  # fmt: skip
         try:
             return subprocess.Popen(
@@ -282,9 +286,14 @@ def _judge(test: PytestTest, place: Place, item: _Item, points: float, number: s
 
 
 def _verdict(failed: dict[str, Any], last: Outcome | None) -> Verdict:
-    """Returns why a test failed: the student's program ended, the student's function raised, or it was wrong."""
+    """Returns why a test failed: the student's program ended, the student's function raised, or it was wrong.
+
+    Also what it returned can be what took too long.
+    """
     if failed["whose"] == "raised":
         return "RE"
+    if failed["whose"] == "slow":
+        return "TLE"
     if failed["whose"] == "ended" and last is not None:
         ended = of_end(last)
         return "RE" if ended == "AC" else ended
