@@ -31,6 +31,7 @@ from ftpsvc.protocol.limits import MAX_PAGE_BYTES
 from ftpsvc.protocol.strictjson import decode_object
 from ftpsvc.receipts.receipt import Receipt, Refusal
 from ftpsvc.receipts.tree import File, tree_sha256
+from ftpsvc.text import count
 from ftpsvc_client.conversation import Conversation, need
 from ftpsvc_client.handin import ALGORITHM, collect, overtaken, send
 from ftpsvc_client.link import Link, accepted
@@ -121,7 +122,7 @@ class Offer:
         late_seconds: How late, if it were complete now.
         percent: What that takes of the points.
         late_days_used: Late days that it would use.
-        late_days_left: Those that there are before it.
+        late_days_left: Those that there are for it; what the version takes that counts now is free again.
         skipped: Local paths that are no part of it, being links or neither file nor directory.
     """
 
@@ -333,8 +334,12 @@ def lateness_text(offer: Offer | HandIn | AssignmentStatus) -> str:
     if offer.percent:
         parts.append(f"-{offer.percent:g} %")
     if offer.late_days_used:
-        of = f" of {offer.late_days_left}" if isinstance(offer, Offer) else ""
-        parts.append(f"{offer.late_days_used}{of} late days")
+        used = count(offer.late_days_used, "late day")
+        parts.append(
+            f"{offer.late_days_used} of {count(offer.late_days_left, 'late day')}"
+            if isinstance(offer, Offer)
+            else used
+        )
     return ", ".join(parts)
 
 

@@ -74,7 +74,7 @@ class Begun:
         held: Paths of the files that are here already.
         number: What the version would be called.
         lateness: If it were complete now.
-        late_days_left: Of the pool, before this hand-in.
+        late_days_left: Of the pool, for this hand-in: those are free again that the version took which counts now.
         terms: What the assignment means for this user.
     """
 
@@ -356,11 +356,13 @@ class Desk:
     def _lateness(
         self, assignment: Assignment, user: str, number: int, stamps: Stamps, before: _History | None = None
     ) -> tuple[Lateness, int]:
-        """Returns how late a version would be, and the late days left without it."""
+        """Returns how late a version would be, and the late days that there are for it."""
         hand_ins, terms = before or self._history(user)
         terms[assignment.id] = self.catalog.terms(assignment, user)
         pool = self.catalog.course().late_days
-        left = standing(hand_ins, terms, pool).late_days_left
+        stands = standing(hand_ins, terms, pool)
+        now_counts = stands.penalty(assignment.id)
+        left = stands.late_days_left + (now_counts.late_days_used if now_counts is not None else 0)
         new = HandIn(assignment.id, number, stamps)
         return standing([*hand_ins, new], terms, pool).lateness[assignment.id, number], left
 

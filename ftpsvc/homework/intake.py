@@ -17,6 +17,7 @@ from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.engine import standing_of
 from ftpsvc.homework.grading.results import Result
 from ftpsvc.homework.grading.store import Results
+from ftpsvc.homework.lateness import Terms
 from ftpsvc.homework.model import Assignment
 from ftpsvc.homework.queue import Queue
 from ftpsvc.homework.submissions import Submissions
@@ -49,7 +50,7 @@ class Intake:
         self.submissions: Final = Submissions(root)
         self.catalog: Final = Catalog(root)
         self._queue = queue
-        self._seen: dict[tuple[str, str], list[int]] = {}
+        self._seen: dict[tuple[str, str], tuple[list[int], Terms]] = {}
         self._looked = float("-inf")
 
     def look(self) -> None:
@@ -64,12 +65,13 @@ class Intake:
             if assignment.grading.on == "manual":
                 continue
             for user in self.submissions.users(name):
-                numbers = self.submissions.numbers(name, user)
-                if self._seen.get((name, user)) == numbers:
-                    continue
                 try:
+                    # Another due time, or another rule, may make another version count.
+                    there = self.submissions.numbers(name, user), self.catalog.terms(assignment, user)
+                    if self._seen.get((name, user)) == there:
+                        continue
                     if self._take(assignment, user):
-                        self._seen[name, user] = numbers
+                        self._seen[name, user] = there
                 except (FtpsvcError, OSError, ValueError):
                     continue  # damaged: the audits of hand-ins and receipts tell, and the others go on
         self._looked = time.monotonic()

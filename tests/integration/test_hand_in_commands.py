@@ -67,7 +67,11 @@ def test_a_students_evening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert (late.code, "--late" in late.err) == (16, True)
         record = cli("submit", "old", "sums.py", "--late", "--json").records[0]
         assert (record["version"], record["percent"], record["late_days_used"]) == (1, 50.0, 3)
+        again = cli("submit", "old", "sums.py")
+        assert again.code == 16
+        assert ", -50 %, 3 of 3 late days" in again.err
         listed = cli("assignments")
+        assert "late, closes in " in listed.lines[1]
         assert "0 of 3 late days left" in listed.err
         assert [line.split()[0] for line in listed.lines] == ["id", "old", "sums"]
     # No server from here on: receipts stand for themselves.

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ftpsvc.homework import placing
 from ftpsvc.homework.engine import Engine, Report, Work
+from ftpsvc.homework.extensions import Extension
 from ftpsvc.homework.grading import byhand
 from ftpsvc.homework.grading.kinds.common import Judged
 from ftpsvc.homework.grading.results import Extra, Late, Measured, Ours, Result, TestResult
@@ -282,6 +284,24 @@ def test_the_queue_is_filled_from_what_lies_on_the_disk(tmp_path: Path) -> None:
     course.hand_in("now", "alice", {"a.py": "later still"}, at=late.replace(day=2))
     assert queued(course)[-1] == ("now", "alice", 4)
     assert ("now", "alice", 3) not in queued(course)
+
+
+def test_an_extension_that_makes_another_version_count_has_that_graded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftpsvc.homework.intake.LOOK_SECONDS", 0.0)
+    course = Course(tmp_path)
+    course.assignment("hw1", TEST, due="2026-06-02T00:00:00Z")
+    for day in 1, 2, 3, 4:
+        course.hand_in("hw1", "alice", {"a.py": str(day)}, at=course.now.replace(day=day, hour=12))
+    with Queue(course.root) as queue:
+        intake = Intake(course.root, queue)
+        intake.look()
+        assert [task.version for task in queue.tasks("queued")] == [1, 4]
+        given = Extension(user="alice", due=course.now.replace(day=3), close=course.now.replace(year=2099))
+        placing.give(intake.catalog.get("hw1"), [given])
+        intake.look()
+        assert sorted(task.version for task in queue.tasks("queued")) == [3, 4]
 
 
 def test_one_damaged_hand_in_keeps_no_other_from_the_queue(tmp_path: Path) -> None:

@@ -138,6 +138,18 @@ def test_late_needs_a_yes(desk: Desk, clock: Clock) -> None:
     assert desk.submissions.version("sums", "alice", 1).receipt.late_seconds == 7200
 
 
+def test_late_days_of_the_version_that_counts_are_there_for_the_one_that_takes_its_place(
+    desk: Desk, clock: Clock, root: Path
+) -> None:
+    (root / "course.toml").write_text("late_days = 4\n")
+    clock.now = DUE + timedelta(hours=2)
+    for number in 1, 2:
+        begun = desk.begin("sums", "alice", receipts.files_of({"sums.py": str(number).encode()}))
+        assert (begun.number, begun.lateness.late_days_used, begun.late_days_left) == (number, 1, 4)
+        hand_in(desk, {"sums.py": str(number).encode()}, late=True)
+        assert desk.standing("alice").late_days_left == 3
+
+
 def test_begun_survives_as_long_as_the_files_are_the_same(desk: Desk, clock: Clock) -> None:
     clock.now = DUE - timedelta(minutes=5)
     first = desk.begin("sums", "alice", receipts.files_of(WANTED))

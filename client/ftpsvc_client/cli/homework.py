@@ -153,8 +153,10 @@ def assignments(app: App) -> None:
 def _row(one: AssignmentStatus, now: datetime) -> tuple[str, ...]:
     from ftpsvc_client.homework import lateness_text, span
 
-    left = int((one.due - now).total_seconds())
-    state = span(left) if left > 0 else "closed" if now > one.close else "late now"
+    left, until_close = (int((when - now).total_seconds()) for when in (one.due, one.close))
+    state = (
+        span(left) if left > 0 else f"late, closes in {span(until_close)}" if until_close > 0 else "closed"
+    )
     counts = str(one.counts) if one.counts is not None else "best" if one.versions else "-"
     points = "-" if one.points is None else f"{one.points:g}"
     return (
