@@ -109,7 +109,7 @@ def _explained(document: tomltext.Document, one: ErrorDetails, top: type[BaseMod
         path, reason = (*path, "kind"), "must be run, pytest or manual"
     elif kind == "string_pattern_mismatch":
         reason = _PATTERNS.get(str(path[-1]), "has characters that it cannot have")
-    elif kind == "too_short":
+    elif kind in ("too_short", "string_too_short"):
         reason = "is empty"
     else:
         reason = _REASONS.get(kind) or one["msg"].replace("Input should", "must")

@@ -61,6 +61,12 @@ def _aware(value: datetime) -> datetime:
     return value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("must be 1 s or more")
+    return value
+
+
 def _no_dots_at_the_end(value: str) -> str:
     if value.endswith(".") or ".." in value:
         raise ValueError("must not end with a dot, nor have two in a row")
@@ -127,7 +133,7 @@ class Late(Section):
 
     grace: Span = timedelta(0)
     upload_window: Span = timedelta(minutes=30)
-    per: Annotated[Span, Field(ge=timedelta(seconds=1))] = timedelta(days=1)
+    per: Annotated[Span, AfterValidator(_some_time)] = timedelta(days=1)
     percent: Percent = 0.0
     max_percent: Percent = 100.0
     late_days: bool = False

@@ -250,6 +250,8 @@ _FAULTS = [
         '[grading]\nsandbox = "none"\n[late]',
         '14: grading.sandbox: cannot be "none": an assignment never switches the sandbox off',
     ),
+    ('"Sums"', '""', "4: title: is empty"),
+    ("[late]", '[late]\nper = "0s"', "14: late.per: must be 1 s or more"),
     ("[late]", "[late]\n[late]", "14: is not valid TOML: cannot declare"),
     ("[late]", "folder = 3\n[late]", "13: files: there is no key 'folder' here"),
     ("schema = 1", 'schema = 1\nsha256 = "x"', "2: there is no key 'sha256'"),
