@@ -13,6 +13,7 @@ from ftpsvc.exceptions import (
     DigestMismatch,
     FtpsvcError,
     HandInRefused,
+    InvalidPath,
     NotFound,
     PermissionDenied,
     ReadFailed,
@@ -30,6 +31,10 @@ LEFT_OUT: Final = frozenset(
     {".ftpsvc", ".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules", ".DS_Store", "Thumbs.db"}
 )
 """Names that are no work: left out of directories, wherever they are in them. A file that is named itself is taken."""
+
+
+_FAULTS: Final = 20
+"""Names that cannot be sent that are told one by one."""
 
 
 class Work(NamedTuple):
@@ -56,18 +61,24 @@ def collect(sources: Iterable[str | os.PathLike[str]]) -> Work:
     Raises:
         ConfigError: There is nothing to hand in.
         AlreadyExists: Two of them would have the same path.
-        InvalidPath: A name cannot be sent.
+        HandInRefused: Names cannot be sent: all of them are told.
         ReadFailed: A file cannot be read. FtpsvcError: the disk refuses something else.
     """
     names = [os.fspath(source) for source in sources]
     local: dict[str, str] = {}
     skipped: list[str] = []
+    faults: list[str] = []
     for name in names:
         if os.path.isdir(name):
             prefix = "" if len(names) == 1 else _name_of(name)
-            _add_directory(local, skipped, name, prefix)
+            _add_directory(local, skipped, faults, name, prefix)
         else:
-            _add(local, checked_path(_name_of(name)), name)
+            _add(local, faults, _name_of(name), name)
+    if faults:
+        more = [f"and {len(faults) - _FAULTS} more"] if len(faults) > _FAULTS else []
+        error = HandInRefused("; ".join(faults[:_FAULTS] + more))
+        error.hint = "rename them, or name the files to hand in"
+        raise error
     if not local:
         raise ConfigError("there is nothing to hand in", hint="name files, or a directory with files in it")
     return Work(in_order(measured(path, where) for path, where in local.items()), local, skipped)
@@ -81,7 +92,9 @@ def _name_of(path: str) -> str:
     return relative.replace(os.sep, "/")
 
 
-def _add_directory(local: dict[str, str], skipped: list[str], top: str, prefix: str) -> None:
+def _add_directory(
+    local: dict[str, str], skipped: list[str], faults: list[str], top: str, prefix: str
+) -> None:
     from ftpsvc_client.local_tree import walk
     from ftpsvc_client.results import TreeReport
 
@@ -89,13 +102,20 @@ def _add_directory(local: dict[str, str], skipped: list[str], top: str, prefix: 
     for folder in walk(top, report, ignored=lambda path, _: path.rpartition("/")[2] in LEFT_OUT):
         for file in folder.files:
             parts = (*filter(None, (prefix,)), *folder.names, file.name)
-            _add(local, checked_path("/".join(parts)), file.path)
-    if report.problems:
-        raise report.problems[0].error
+            _add(local, faults, "/".join(parts), file.path)
+    for problem in report.problems:
+        if not isinstance(problem.error, InvalidPath):
+            raise problem.error
+        faults.append(str(problem.error))
     skipped += [problem.path for problem in report.skipped]
 
 
-def _add(local: dict[str, str], path: str, where: str) -> None:
+def _add(local: dict[str, str], faults: list[str], name: str, where: str) -> None:
+    try:
+        path = checked_path(name)
+    except InvalidPath as error:
+        faults.append(str(error))
+        return
     if path in local:
         raise AlreadyExists(where)
     local[path] = where

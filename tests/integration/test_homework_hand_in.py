@@ -354,3 +354,19 @@ def test_the_example_of_the_page_is_what_a_server_says(here: Course) -> None:
             if found.get("code") == "hand-in-refused":
                 assert json.loads(found["note"])["user"] == "alice"
         assert peer.at_end()
+
+
+def test_c30_all_names_that_cannot_be_sent_are_told_at_once(tmp_path: Path) -> None:
+    for name in (b"sums.py", b"a\nb", b"\xff", b"deep/Icon\r"):
+        path = os.path.join(os.fsencode(tmp_path), b"odd", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb"):
+            pass
+    with pytest.raises(HandInRefused) as caught:
+        collect([tmp_path / "odd"])
+    told = str(caught.value)
+    assert all(name in told for name in (r"a\nb", r"\udcff", r"Icon\r")), told
+    assert "sums.py" not in told
+    with pytest.raises(HandInRefused):
+        collect([tmp_path / "odd" / "a\nb"])
+    assert [file.path for file in collect([tmp_path / "odd" / "sums.py"]).files] == ["sums.py"]
