@@ -193,6 +193,33 @@ while True:
     part = mmap.mmap(-1, 8 << 20)
     part.write(bytes(8 << 20)); part.madvise(mmap.MADV_DONTNEED); kept.append(part)
 """, "memory", memory=64 << 20),
+    probe("memory in the queues of sockets", """
+import signal
+signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+kept = []
+while True:
+    for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+        try: pair = socket.socketpair(socket.AF_UNIX, kind)
+        except OSError: time.sleep(600)
+        kept.append(pair)
+        for one in pair:
+            one.setblocking(False); one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
+            try:
+                while True: one.send(b"x" * 65536)
+            except OSError: pass
+""", "memory", memory=64 << 20),
+    probe("memory in connections that nobody accepts", """
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("/tmp/listener"); listener.listen(4096)
+while True:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.setblocking(False); one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
+        try: one.connect("/tmp/listener")
+        except OSError: time.sleep(600)
+        try:
+            while True: one.send(b"x" * 65536)
+        except OSError: pass
+""", "memory", memory=64 << 20),
     probe("memory of no process", """
 broke("System V", lambda: libc.shmget(0, 1 << 20, 0o1600))
 broke("memfd", lambda: os.memfd_create("x"))

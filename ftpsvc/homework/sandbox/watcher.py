@@ -22,6 +22,12 @@ FILE_BYTES: Final = 4096
 
 SPARE_FILES: Final = 1024
 
+_FREE_SOCKETS: Final = 16
+"""AF_UNIX sockets that cost nothing: what an event loop and some children of an honest program have."""
+
+_QUEUED: Final = {b"0002": 11}
+"""Senders whose messages the queue of a socket holds, by its type: eleven of datagrams, else the one peer."""
+
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _MOST_MAPS: Final = 1 << 22
@@ -29,6 +35,7 @@ _SHARED: Final = re.compile(
     rb"^([0-9a-f]+)-([0-9a-f]+) ...s [0-9a-f]+ (\S+ \d+) +(?:/dev/zero|/memfd:|/SYSV|anon_hugepage)",
     re.MULTILINE,
 )
+_UNIX: Final = re.compile(rb"^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ ([0-9A-F]{4}) ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Watcher:
             os.close(self._proc)
             self._proc = None
         self._disks = [one for disk in DISKS if (one := _open(f"/proc/{pid}/root{disk}")) is not None]
+        # The longest queue that a socket can ask for: the kernel counts twice what SO_SNDBUF says.
+        self._sent = 2 * int(_content("/proc/sys/net/core/wmem_max", None) or 212992)
         self.peak = 0
         self.cpu = 0.0
         self.sees_disks = len(self._disks) == len(DISKS)
@@ -102,6 +111,7 @@ class Watcher:
         memory = sum(process.resident for process in found)
         if sum(process.size for process in found) > self._limits.memory:
             memory = max(memory, self._with_shared(found))
+        memory += self._in_sockets()
         self.peak, self.cpu = max(self.peak, memory), max(self.cpu, cpu)
         return Usage(self.cpu, memory, sum(process.threads for process in found), self.full())
 
@@ -169,6 +179,15 @@ class Watcher:
             0 if first else int(fields[17]),
             *(0 if first else int(number) * _PAGE for number in memory[:3]),
         )
+
+    def _in_sockets(self) -> int:
+        """Returns what all AF_UNIX sockets of the sandbox could hold, but for the first few.
+
+        It is the kernel's memory, which no process shows, and has no bound of its own as TCP's and UDP's has: sockets
+        that nobody accepted keep what they were sent, so it is not enough to look at open descriptors.
+        """
+        types = _UNIX.findall(_content(f"/proc/{self._pid}/net/unix", None, _MOST_MAPS))
+        return max(0, sum(_QUEUED.get(kind, 1) for kind in types) - _FREE_SOCKETS) * self._sent
 
     def _with_shared(self, found: list[_Process]) -> int:
         """Returns the memory with what is mapped to be shared counted once and as if all of it were in use.
