@@ -5,4 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-CHINESE: Final[Mapping[str, str]] = {}
+from ftpsvc.homework.kit.chinese_server import SERVER
+
+CHINESE: Final[Mapping[str, str]] = {**SERVER}

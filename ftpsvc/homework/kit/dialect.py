@@ -143,23 +143,30 @@ class Conversation(ABC):
 
     def put(self, path: str, content: bytes) -> None:
         """Stores a file."""
-        self.say(self.request("put", path, content), f'put "{path}", {len(content)} bytes')
+        self.say(
+            self.request("put", path, content),
+            said('put "{path}", {size} bytes', path=path, size=len(content)),
+        )
         self.done()
 
     def get(self, path: str, offset: int = 0) -> bytes:
         """Returns a file's content, from an offset on."""
-        where = f" from byte {offset} on" if offset else ""
-        self.say(self.request("get", path, offset=offset), f'get "{path}"{where}')
+        what = (
+            said('get "{path}" from byte {offset} on', path=path, offset=offset)
+            if offset
+            else said('get "{path}"', path=path)
+        )
+        self.say(self.request("get", path, offset=offset), what)
         return self.content()
 
     def ls(self, path: str = ".") -> Mapping[str, Entry]:
         """Returns a listing by name."""
-        self.say(self.request("ls", path), f'ls "{path}"')
+        self.say(self.request("ls", path), said('ls "{path}"', path=path))
         return self.listing()
 
     def cd(self, path: str) -> None:
         """Changes the directory of this conversation."""
-        self.say(self.request("cd", path), f'cd "{path}"')
+        self.say(self.request("cd", path), said('cd "{path}"', path=path))
         self.done()
 
 

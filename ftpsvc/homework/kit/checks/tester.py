@@ -89,7 +89,7 @@ class Tester:
         Raises:
             Refused: The server lets nobody in with that.
         """
-        conversation.say(conversation.login(account), f"log-in of {account.name}")
+        conversation.say(conversation.login(account), said("log-in of {name}", name=account.name))
 
     @contextmanager
     def entered(self, account: Account | None = None) -> Iterator[Conversation]:
