@@ -80,7 +80,7 @@ class ChaosProxy:
         self._told = told
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._open: set[_Pair] = set()
+        self._open: set[Pair] = set()
         self._threads: set[threading.Thread] = set()
         family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
         self._listener = socket.create_server(listen, family=family, backlog=128)
@@ -144,7 +144,7 @@ class ChaosProxy:
                 said = f"connection {number}: the server cannot be reached: {error.strerror or error}"
                 return
             server.settimeout(None)
-            pair = _Pair(client, server, self._chaos)
+            pair = Pair(client, server, self._chaos)
             with self._lock:
                 self._open.add(pair)
             if self._stop.is_set():  # closed before this pair could be seen
@@ -159,17 +159,33 @@ class ChaosProxy:
                 self._threads.discard(threading.current_thread())
 
 
-class _Pair:
-    """One connection on either side."""
+class Pair:
+    """One connection on either side; both belong to it. They may be of TCP or of AF_UNIX.
 
-    def __init__(self, client: socket.socket, server: socket.socket, chaos: Chaos) -> None:
+    Args:
+        client: What the client has at its other end.
+        server: What the server has at its other end.
+        chaos: What is done to the bytes.
+        passed: Called with way and bytes after each piece that was sent on, from that way's thread; the next piece
+            waits for it. An OSError that it raises ends the pair.
+    """
+
+    def __init__(
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        chaos: Chaos,
+        passed: Callable[[Way, int], None] | None = None,
+    ) -> None:
         self._ends = {"up": (client, server), "down": (server, client)}
         self._chaos = chaos
         self._over = threading.Event()
         self._passed = {"up": 0, "down": 0}
         self._done: list[str] = []
+        self._told = passed
         for one in (client, server):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if one.family != socket.AF_UNIX:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> str:
         """Copies until both directions ended, closes both connections, and returns what was done."""
@@ -231,6 +247,8 @@ class _Pair:
                 return False
             self._send(target, piece)
             self._passed[way] += len(piece)
+            if self._told is not None:
+                self._told(way, len(piece))
         if not limits or self._passed[way] < min(limits):
             return True
         if chaos.cut is not None and chaos.cut <= self._passed[way]:
