@@ -11,6 +11,7 @@ import click
 
 from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.commands.place import say
+from ftpsvc.homework.kit.client_judging import judge_client
 from ftpsvc.homework.kit.dialects import DIALECTS, PROFILES, Profile
 from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, judge_server
 from ftpsvc.homework.kit.report import gradescope, lines, markdown
@@ -23,6 +24,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("homework", context_settings={"ignore_unknown_options": True})
+@click.option("--client", is_flag=True, help="COMMAND is a client, judged against our server.")
 @click.option(
     "--profile",
     type=click.Choice(PROFILES),
@@ -68,6 +70,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def homework(
     *,
+    client: bool,
     profile: Profile,
     dialect: str | None,
     folder: Path,
@@ -81,10 +84,11 @@ def homework(
     bwrap: str | None,
     command: tuple[str, ...],
 ) -> None:
-    """Judge a file transfer server that a student wrote.
+    """Judge a file transfer server, or client, that a student wrote.
 
     COMMAND starts it, in a sandbox: -- python server.py PORT. The word PORT becomes a number, and python the sandbox's
-    own. Exits with 0 when no check failed, with 5 when one did.
+    own; for a client HOST becomes an address: --client -- python client.py HOST PORT. Exits with 0 when no check
+    failed, with 5 when one did.
     """
     if not shared or "/" in shared or shared.startswith("."):
         raise ConfigError("--shared names one folder of the hand-in")
@@ -96,11 +100,17 @@ def homework(
         raise ConfigError("the sandbox has no Python", hint="apt-get install python3")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it cleans up after itself
     try:
-        report = judge_server(
-            sandbox, folder, command, python=python, port=port, shared=shared,
-            profile=profile, dialect=dialect, patience=patience, seconds=seconds,
-            points=worth, told=_told,
-        )  # fmt: skip
+        if client:
+            report = judge_client(
+                sandbox, folder, command, python=python, port=port, patience=patience, seconds=seconds,
+                points=worth, told=_told,
+            )  # fmt: skip
+        else:
+            report = judge_server(
+                sandbox, folder, command, python=python, port=port, shared=shared,
+                profile=profile, dialect=dialect, patience=patience, seconds=seconds,
+                points=worth, told=_told,
+            )  # fmt: skip
     finally:
         signal.signal(signal.SIGTERM, before)
     for path, text in (

@@ -58,7 +58,8 @@ def gradescope(report: Report) -> dict[str, Any]:
 def markdown(report: Report) -> str:
     """Returns a page: a table of points, and of every check that failed what was sent, expected and seen."""
     score, most = report.total()
-    out = ["# Your server", "", f"{score:g} of {most:g} points.", "", "| | point | |", "| --- | --- | --- |"]
+    out = [f"# Your {report.subject}", "", f"{score:g} of {most:g} points.", ""]
+    out += ["| | point | |", "| --- | --- | --- |"]
     out += [f"| {number} | {name} | {_points(report, number)} |" for number, name in RUBRIC.items()]
     for result in report.failed:
         out += ["", f"## {RUBRIC[result.check.point]}: {_title(result)}", ""]

@@ -81,6 +81,7 @@ class Report:
         unmeasured: Points of the rubric that were not scored, and why.
         points: What each point of the rubric is worth.
         seconds: How long it took.
+        subject: What was handed in.
     """
 
     dialect: str
@@ -88,6 +89,7 @@ class Report:
     unmeasured: Mapping[int, str]
     points: Mapping[int, float]
     seconds: float
+    subject: Literal["server", "client"] = "server"
 
     def of(self, point: int) -> list[Result]:
         """Returns the results of one point of the rubric."""
