@@ -74,3 +74,23 @@ def grouped_hex(digits: str) -> str:
 def count(number: int, noun: str) -> str:
     """Returns `1 file` or `2 files`: a count with its noun, plural by adding an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def width(text: str) -> int:
+    """Returns how many columns of a terminal a text takes: East Asian wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me")
+        else 2
+        if unicodedata.east_asian_width(char) in "WF"
+        else 1
+        for char in text
+    )
+
+
+def padded(text: str, columns: int, *, right: bool = False) -> str:
+    """Returns a text with blanks up to so many columns; longer text stays as it is."""
+    blanks = " " * max(0, columns - width(text))
+    return blanks + text if right else text + blanks

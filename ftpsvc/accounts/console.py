@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from ftpsvc.exceptions import ConfigError, FtpsvcError, Unavailable
-from ftpsvc.text import format_size, printable
+from ftpsvc.text import format_size, padded, printable, width
 
 if TYPE_CHECKING:
     from ftpsvc.accounts.store import Accounts
@@ -166,16 +166,7 @@ def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     if not rows:
         return
     lines = [head, *(tuple(printable(cell) for cell in row) for row in rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(head) - 1)]
+    widths = [max(width(line[column]) for line in lines) for column in range(len(head) - 1)]
     for line in lines:
-        cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=False)]
+        cells = [padded(cell, columns) for cell, columns in zip(line, widths, strict=False)]
         click.echo("  ".join([*cells, line[-1]]).rstrip())
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal: Chinese letters take two."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth  # comes with prompt_toolkit, which the client needs
-
-    return max(len(text), wcswidth(text))

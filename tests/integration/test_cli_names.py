@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftpsvc_client.cli.output import width
+from ftpsvc.text import width
 from tests.helpers.cli import Cli, listed
 from tests.helpers.daemon import server
 from tests.helpers.terminal import Terminal

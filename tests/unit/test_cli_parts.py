@@ -9,9 +9,10 @@ import pytest
 
 from ftpsvc import exceptions
 from ftpsvc.exceptions import ConfigError, FtpsvcError, InvalidPath
+from ftpsvc.text import padded, width
 from ftpsvc_client.cli import exits, targets
 from ftpsvc_client.cli.app import completion_timeout
-from ftpsvc_client.cli.output import in_columns, padded, shortened, width
+from ftpsvc_client.cli.output import in_columns, shortened
 from ftpsvc_client.cli.params import as_unicode
 from ftpsvc_client.cli.shown import moment
 

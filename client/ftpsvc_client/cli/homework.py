@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ftpsvc.exceptions import BadReceipt, HandInRefused, NotFound
-from ftpsvc.text import count, format_size
+from ftpsvc.text import count, format_size, padded
 from ftpsvc_client.cli import asking, globs
 from ftpsvc_client.cli.app import App
-from ftpsvc_client.cli.output import padded
 from ftpsvc_client.cli.params import LocalPath, common_options, examples, json_option
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from ftpsvc.text import printable
+from ftpsvc.text import padded, printable, width
 
 PROGRAM = "ftpsvc"
 _LONE = re.compile("[\ud800-\udfff]")
@@ -101,26 +100,6 @@ def _escaped(lone: re.Match[str]) -> str:
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is not None:  # pythonw.exe, or a shell's `>&-`
         stream.write(text + "\n")
-
-
-def width(text: str) -> int:
-    """Returns how many columns of a terminal a text takes: East Asian wide characters take two, combining ones none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0
-        if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me")
-        else 2
-        if unicodedata.east_asian_width(char) in "WF"
-        else 1
-        for char in text
-    )
-
-
-def padded(text: str, columns: int, *, right: bool = False) -> str:
-    """Returns a text with blanks up to so many columns; longer text stays as it is."""
-    blanks = " " * max(0, columns - width(text))
-    return blanks + text if right else text + blanks
 
 
 def shortened(text: str, columns: int) -> str:

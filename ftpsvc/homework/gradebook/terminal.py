@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from ftpsvc.homework.gradebook.table import Cell, Column, Gradebook, State, points, summary
-from ftpsvc.text import count, printable
+from ftpsvc.text import count, padded, printable, width
 
 
 def one(book: Gradebook, column: Column) -> list[str]:
@@ -141,21 +141,11 @@ def columns(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     if not rows:
         return []
     lines = [[printable(text) for text in line] for line in (head, *rows)]
-    widths = [max(_width(line[place]) for line in lines) for place in range(len(head))]
+    widths = [max(width(line[place]) for line in lines) for place in range(len(head))]
     out = []
     for line in lines:
         cells = []
         for place, text in enumerate(line):
-            blanks = " " * (widths[place] - _width(text))
-            cells.append(blanks + text if head[place] in right else text + blanks)
+            cells.append(padded(text, widths[place], right=head[place] in right))
         out.append("  ".join(cells).rstrip())
     return out
-
-
-def _width(text: str) -> int:
-    """Returns the columns of a terminal: Chinese letters take two."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth  # comes with prompt_toolkit, which the client needs
-
-    return max(len(text), wcswidth(text))

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 -- Chinese has its own punctuation
 """What is said of servers, in Chinese: by the English that stands in the code, places included."""
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ SERVER: Final[Mapping[str, str]] = {
     "progress bar": "进度条",
     "resume": "断点续传",
     "Your server": "你的服务器",
+    "Your client": "你的客户端",
     "{score:g} of {most:g} points": "得分 {score:g}，满分 {most:g}",
     "{score:g} of {most:g}": "{score:g} / {most:g}",
     "point": "评分项",
     "failed": "未通过",
-    "passed": "通过",
     "not scored": "不计分",
     "not scored: {reason}": "不计分：{reason}",
     "nothing of it was checked": "这一项没有检查",

@@ -1,51 +1,59 @@
-"""The report on a hand-in: for a terminal, for Gradescope, and as Markdown for the student."""
+"""The report on a hand-in: for a terminal, for Gradescope, and as Markdown for the student; in English or Chinese."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ftpsvc.homework.kit.rubric import RUBRIC, Report, Result
-from ftpsvc.text import printable
+from ftpsvc.homework.kit.said import Language, said, shown
+from ftpsvc.text import padded, printable
+
+_NAMES: Final = 32  # columns of a name, and of a label, on a terminal
+_LABELS: Final = 9
 
 
-def lines(report: Report) -> list[str]:
+def lines(report: Report, language: Language = "en") -> list[str]:
     """Returns the lines for a terminal."""
     out = []
     for number, name in RUBRIC.items():
-        out.append(f"{number} {name:32} {_points(report, number)}")
+        out.append(f"{number} {padded(shown(name, language), _NAMES)} {_points(report, number, language)}")
         for result in report.of(number):
+            title = _title(result, language)
             if result.status == "failed":
-                out.append(f"    failed: {_title(result)}")
-                out += [f"      {label:9} {text}" for label, text in _told(result)]
+                out.append(f"    {shown(said('failed'), language)}: {title}")
+                out += [f"      {padded(label, _LABELS)} {text}" for label, text in _told(result, language)]
             elif result.status == "not scored":
-                out.append(f"    not scored: {result.check.name}: {result.reason}")
-    score, most = report.total()
-    out.append(f"{score:g} of {most:g} points")
+                name = shown(result.check.name, language)
+                out.append(
+                    f"    {shown(said('not scored'), language)}: {name}: {shown(result.reason, language)}"
+                )
+    out.append(_total(report, language))
     return out
 
 
-def gradescope(report: Report) -> dict[str, Any]:
+def gradescope(report: Report, language: Language = "en") -> dict[str, Any]:
     """Returns the object that Gradescope reads as results.json; its score is of what is scored."""
     score, _ = report.total()
     tests: list[dict[str, Any]] = []
     for number, name in RUBRIC.items():
+        point = shown(name, language)
         if number in report.unmeasured:
-            why = f"not scored: {report.unmeasured[number]}"
-            tests.append({"number": str(number), "name": name, "output": why, "visibility": "visible"})
+            why = shown(said("not scored: {reason}", reason=report.unmeasured[number]), language)
+            tests.append({"number": str(number), "name": point, "output": why, "visibility": "visible"})
         for part, result in enumerate(report.of(number), 1):
             test: dict[str, Any] = {
                 "number": f"{number}.{part}",
-                "name": f"{name}: {result.check.name}",
+                "name": f"{point}: {shown(result.check.name, language)}",
                 "tags": list(result.check.cases),
                 "visibility": "visible",
             }
             if result.status == "not scored":
-                test["output"] = f"not scored: {result.reason}"
+                test["output"] = shown(said("not scored: {reason}", reason=result.reason), language)
             else:
                 most = round(report.share(result), 4)
                 test["score"] = most if result.status == "passed" else 0
                 test |= {"max_score": most, "status": result.status}
-                test["output"] = "\n".join(f"{label}: {text}" for label, text in _told(result))
+                test["output"] = "\n".join(f"{label}: {text}" for label, text in _told(result, language))
             tests.append(test)
     return {
         "score": score,
@@ -55,39 +63,57 @@ def gradescope(report: Report) -> dict[str, Any]:
     }
 
 
-def markdown(report: Report) -> str:
+def markdown(report: Report, language: Language = "en") -> str:
     """Returns a page: a table of points, and of every check that failed what was sent, expected and seen."""
-    score, most = report.total()
-    out = [f"# Your {report.subject}", "", f"{score:g} of {most:g} points.", ""]
-    out += ["| | point | |", "| --- | --- | --- |"]
-    out += [f"| {number} | {name} | {_points(report, number)} |" for number, name in RUBRIC.items()]
+    subject = said("Your server") if report.subject == "server" else said("Your client")
+    point = shown(said("point"), language)
+    out = [f"# {shown(subject, language)}", "", f"{_total(report, language)}.", ""]
+    out += [f"| | {point} | |", "| --- | --- | --- |"]
+    for number, name in RUBRIC.items():
+        out.append(f"| {number} | {shown(name, language)} | {_points(report, number, language)} |")
     for result in report.failed:
-        out += ["", f"## {RUBRIC[result.check.point]}: {_title(result)}", ""]
-        out += [f"* {label}: {_fenced(text)}" for label, text in _told(result)]
+        name = shown(RUBRIC[result.check.point], language)
+        out += ["", f"## {name}: {_title(result, language)}", ""]
+        out += [f"* {label}: {_fenced(text)}" for label, text in _told(result, language)]
     return "\n".join(out) + "\n"
 
 
-def _points(report: Report, number: int) -> str:
+def result_lines(result: Result, language: Language = "en") -> list[str]:
+    """Returns what is to be said of one check that failed, a line each; none of one that did not."""
+    return [f"{label}: {text}" for label, text in _told(result, language)]
+
+
+def _total(report: Report, language: Language) -> str:
+    score, most = report.total()
+    return shown(said("{score:g} of {most:g} points", score=score, most=most), language)
+
+
+def _points(report: Report, number: int, language: Language) -> str:
     score = report.score(number)
     if score is not None:
-        return f"{score[0]:g} of {score[1]:g}"
-    return f"not scored: {report.unmeasured.get(number, 'nothing of it was checked')}"
+        return shown(said("{score:g} of {most:g}", score=score[0], most=score[1]), language)
+    reason = report.unmeasured.get(number, said("nothing of it was checked"))
+    return shown(said("not scored: {reason}", reason=reason), language)
 
 
-def _title(result: Result) -> str:
+def _title(result: Result, language: Language) -> str:
     cases = f" ({', '.join(result.check.cases)})" if result.check.cases else ""
-    return f"{result.check.name}{cases}"
+    return f"{shown(result.check.name, language)}{cases}"
 
 
-def _told(result: Result) -> list[tuple[str, str]]:
+def _told(result: Result, language: Language) -> list[tuple[str, str]]:
     """Returns what is to be said of a check that failed, escaped: much of it was written by the server."""
     if result.status != "failed":
         return []
-    told = [("sent", result.sent), ("expected", result.expected), ("seen", result.seen)]
+    told: list[tuple[str, str]] = [
+        (said("sent"), result.sent),
+        (said("expected"), result.expected),
+        (said("seen"), result.seen),
+    ]
     if result.output:
-        told.append(("it wrote", result.output.splitlines()[-1]))
-    told.append(("hint", result.check.hint))
-    return [(label, printable(text)) for label, text in told if text]
+        told.append((said("it wrote"), result.output.splitlines()[-1]))
+    told.append((said("hint"), result.check.hint))
+    return [(shown(label, language), printable(shown(text, language))) for label, text in told if text]
 
 
 def _fenced(text: str) -> str:
