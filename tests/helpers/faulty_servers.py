@@ -284,7 +284,7 @@ FAULTY |= {
         "MiB more memory",
     ),
     "a port that stays taken": Faulty(
-        {"    allow_reuse_address = os.name == \"posix\"\n": ""}, "started again at once", "it ended with 1"
+        {'    allow_reuse_address = os.name == "posix"\n': ""}, "started again at once", "it ended with 1"
     ),
     "any password is the right one": Faulty(
         {_LET_IN: "if self.claimed not in USERS:"}, "who may log in", "it was done", way="challenge"
@@ -397,5 +397,22 @@ FAULTY |= {
     ),
     "any offset will do": Faulty(
         {"not 0 <= offset <= size": "False"}, "offsets that make no sense", "it was done", way="challenge"
+    ),
+    "names in any case": Faulty(
+        {
+            'self.claimed, self.challenge = request.get("user"), secrets': 'self.claimed, self.challenge = str(request.get("user")).lower(), secrets'
+        },
+        "odd user names",
+        "it was done",
+        way="challenge",
+    ),
+    "a put takes whatever comes": Faulty(
+        {
+            "                    while left:\n                        piece = self.rfile.read1(min(left, 1 << 16))": "                    while left > 0:\n                        piece = self.rfile.read1(1 << 16)",
+            "digest is not None and digest != hashed.hexdigest()": "False",
+        },
+        "more bytes than announced",
+        "3005 bytes",
+        way="challenge",
     ),
 }

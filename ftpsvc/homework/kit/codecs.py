@@ -48,7 +48,7 @@ class Codec(ABC):
         """
 
     def holds(self, name: str) -> bool:
-        """Returns whether a header can hold a file's name."""
+        """Returns whether a header can hold a name."""
         return True
 
 

@@ -208,6 +208,6 @@ class Dialect(ABC):
     def messages(self) -> Mapping[str, bytes]:
         """Messages that the server must refuse, or close the connection for, and survive; by what they are."""
 
-    def holds(self, name: str) -> bool:
-        """Returns whether a message of this dialect can hold a file's name."""
-        return "/" not in name
+    def holds(self, text: str) -> bool:
+        """Returns whether a message of this dialect can hold a name, of a file or a user."""
+        return True

@@ -87,9 +87,9 @@ class StudentDialect(Dialect):
         """Returns messages that are wrong in this dialect's own way."""
         return {}
 
-    def holds(self, name: str) -> bool:
-        """Returns whether a header can hold a file's name."""
-        return super().holds(name) and self.codec.holds(name)
+    def holds(self, text: str) -> bool:
+        """Returns whether a header can hold a name."""
+        return self.codec.holds(text)
 
     def kind(self, status: object) -> Kind:
         """Returns what the status of an answer says: codes as those of the web, or a word."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from ftpsvc.homework.kit.checks.tester import Checks, Tester, alive, same
-from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
+from ftpsvc.homework.kit.findings import Fault, Garbled, Gone, NotScored, Refused
 from ftpsvc.homework.kit.said import said
 
 CHECKS: Final = Checks(7)
@@ -54,6 +54,29 @@ def _dribble(test: Tester) -> None:
         user.done()
         user.dribble(user.request("get", "dribble.txt"), said("a get, byte by byte"))
         same(user.content(), b"drop by drop", said("the content that was put"))
+
+
+@CHECKS.add(
+    "more bytes than announced",
+    "recv(min(1024, what is still to come)): what comes behind is another message, or nothing at all",
+    "C05",
+    "C41",
+)
+def _more(test: Tester) -> None:
+    with test.conversation() as user:
+        user.put("kept.txt", b"the old content")
+    what = said("a put of 5 bytes with 3000 more behind them")
+    with test.entered() as user, suppress(Refused, Gone, Garbled):
+        for piece in user.request("put", "kept.txt", b"hello"):
+            more = b"\0" * 3000 if piece.data == b"hello" else b""
+            user.wire.send(piece.data + more, what)
+        user.done()
+    with test.conversation() as user:
+        seen = user.get("kept.txt")
+    if seen not in (b"hello", b"the old content"):
+        expected = said("the 5 bytes that were announced, or the old content")
+        raise Fault(expected, said("{count} bytes", count=len(seen)), what)
+    alive(test, what)
 
 
 @CHECKS.add(

@@ -10,7 +10,7 @@ from typing import Final
 from ftpsvc.homework.kit.checks.tester import INSIDE, Checks, Tester, alive
 from ftpsvc.homework.kit.declared import Account
 from ftpsvc.homework.kit.dialect import Piece
-from ftpsvc.homework.kit.findings import Fault, Garbled, Gone, Refused
+from ftpsvc.homework.kit.findings import Fault, Garbled, Gone, NotScored, Refused
 from ftpsvc.homework.kit.said import said
 
 CHECKS: Final = Checks(1)
@@ -40,6 +40,31 @@ def _who(test: Tester) -> None:
         )
     with test.conversation() as user:
         user.ls()
+
+
+@CHECKS.add(
+    "odd user names",
+    "compare a name as it is, in full: no strip, no lower, and never make a path of it before it is known",
+    "C29",
+    "C17",
+)
+def _odd_users(test: Tester) -> None:
+    account = test.accounts[0]
+    known = {one.name for one in test.accounts}
+    mine = account.name
+    for name in (
+        mine.swapcase(), f" {mine}", f"{mine} ", f"{mine}\n", f"{mine}\0", f"../{mine}", f"./{mine}", f"{mine}/",
+        f"{mine}|", "", "*", "../..", "x" * 300, f"{mine}\u200b",
+    ):  # fmt: skip
+        if name in known or not test.dialect.holds(name):
+            continue
+        stranger = Account(name=name, password=account.password)
+        with test.greeted() as user, suppress(Gone, NotScored):
+            test.refused(
+                lambda: test.log_in(user, stranger),  # noqa: B023 -- called at once
+                said("a log-in as {name}, with the password of {other}", name=repr(name), other=account.name),
+            )
+    alive(test, said("odd user names"))
 
 
 @CHECKS.add(
