@@ -175,6 +175,8 @@ def test_a_dialect_of_a_hand_in_is_one_that_there_is(tmp_path: Path) -> None:
 class RealServer:
     """ftpsvc-server itself as what is judged: not in a sandbox, since it is ours."""
 
+    killed_by = None
+
     def __init__(self, root: Path, prepared: Prepared, port: int) -> None:
         self._root, self._prepared, self._port = root, prepared, port
         self._stack = ExitStack()

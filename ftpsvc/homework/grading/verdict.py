@@ -21,10 +21,15 @@ _BY_CAP: Final[dict[Cap, Verdict]] = {
 }
 
 
+def of_cap(cap: Cap) -> Verdict:
+    """Returns the verdict on a program that a limit ended."""
+    return _BY_CAP[cap]
+
+
 def of_end(outcome: Outcome, expected: int = 0) -> Verdict:
     """Returns what the way in which a program ended says: AC where it ended with the exit code that was expected."""
     if outcome.killed_by is not None:
-        return _BY_CAP[outcome.killed_by]
+        return of_cap(outcome.killed_by)
     if outcome.signal is not None:
         return "SG"
     if outcome.exit == expected:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ftpsvc.homework.sandbox.base import Cap
+
 
 class Fault(Exception):
     """The server did something else than it should.
@@ -10,13 +12,15 @@ class Fault(Exception):
         expected: What should have happened, one sentence without a full stop.
         seen: What did.
         sent: What was sent before, as far as the check says; else the runner takes it from the wire.
+        killed_by: The limit that ended the server; None where none did.
     """
 
-    def __init__(self, expected: str, seen: str, sent: str = "") -> None:
+    def __init__(self, expected: str, seen: str, sent: str = "", killed_by: Cap | None = None) -> None:
         super().__init__(f"expected {expected}; seen: {seen}")
         self.expected = expected
         self.seen = seen
         self.sent = sent
+        self.killed_by = killed_by
 
 
 class Hung(Fault):

@@ -15,9 +15,9 @@ from ftpsvc.homework.kit.dialects import Profile, speaks
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
 from ftpsvc.homework.kit.rubric import POINTS, Check, Report, Result
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.kit.sandboxed import LIMITS, START, WALL, HandIn, SandboxedServer
+from ftpsvc.homework.kit.sandboxed import LIMITS, START, HandIn, SandboxedServer
 from ftpsvc.homework.kit.server import Prepared, Server
-from ftpsvc.homework.sandbox.base import Sandbox
+from ftpsvc.homework.sandbox.base import Cap, Limits, Sandbox
 from ftpsvc.text import printable
 
 PORT: Final = 9021
@@ -46,6 +46,7 @@ def judge_server(
     seconds: float = RUN_SECONDS,
     points: Mapping[int, float] = POINTS,
     checks: Sequence[Check[Tester]] = CHECKS,
+    limits: Limits = LIMITS,
     told: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Judges the server of a hand-in.
@@ -65,6 +66,7 @@ def judge_server(
         seconds: Seconds for all of it; checks that are not begun by then are failed.
         points: What the points of the rubric are worth.
         checks: What is checked.
+        limits: What it may use during one check; `wall` becomes longer where the patience asks for it.
         told: Called with each result.
 
     Raises:
@@ -88,7 +90,7 @@ def judge_server(
         mounts=tuple(mounts),
         reset=words(declared.reset, port, python),
         start=max(START, patience),
-        limits=replace(LIMITS, wall=max(WALL, 10 * patience)),
+        limits=replace(limits, wall=max(limits.wall, 10 * patience)),
     )
     return judge(
         lambda prepared: SandboxedServer(sandbox, hand_in, prepared, patience),
@@ -112,6 +114,10 @@ def words(command: Sequence[str], port: int, python: str) -> tuple[str, ...]:
 
 class Running(Server, Protocol):
     """A server that is started by `__enter__`, and how it ended."""
+
+    @property
+    def killed_by(self) -> Cap | None:
+        """The limit that ended it; None where none did, and before it was closed."""
 
     def __enter__(self) -> Server:
         """Starts it and waits until it listens.
@@ -228,7 +234,8 @@ def _one(
     finally:
         server.close()
     if killed:
-        found = Fault(said("that it stays within its limits"), killed, found.sent if found else "")
+        stays = said("that it stays within its limits")
+        found = Fault(stays, killed, found.sent if found else "", server.killed_by)
     if found is None:
         return Result(check=check, status="passed"), None
     sent = test.last.sent if test.last is not None else ""
@@ -263,4 +270,5 @@ def _failed(check: Check[Tester], fault: Fault, sent: str = "", output: str = ""
         expected=fault.expected,
         seen=fault.seen,
         output=output,
+        killed_by=fault.killed_by,
     )

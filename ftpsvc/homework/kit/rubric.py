@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from ftpsvc.exceptions import ConfigError
+from ftpsvc.homework.sandbox.base import Cap
 
 _Tester = TypeVar("_Tester")
 
@@ -60,6 +61,7 @@ class Result:
         expected: What it should have done.
         seen: What it did.
         output: The last lines that the server wrote.
+        killed_by: The limit that ended it; None where none did.
     """
 
     check: Check[Any]
@@ -69,6 +71,7 @@ class Result:
     expected: str = ""
     seen: str = ""
     output: str = ""
+    killed_by: Cap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.findings import Fault, Gone
 from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.server import Prepared, Usage
-from ftpsvc.homework.sandbox.base import BOX, Job, Limits, Outcome, Sandbox, SandboxError
+from ftpsvc.homework.sandbox.base import BOX, Cap, Job, Limits, Outcome, Sandbox, SandboxError
 from ftpsvc.text import format_size, printable
 
 SETUP_SECONDS: Final = 60.0
@@ -114,9 +114,8 @@ class SandboxedServer:
             killed = self.end()
             last = self.output().splitlines()[-1:]
             seen = said("{seen}: {words}", seen=fault.seen, words=last[0]) if last else fault.seen
-            raise Fault(
-                self._listening if isinstance(fault, Gone) else fault.expected, killed or seen
-            ) from fault
+            expected = self._listening if isinstance(fault, Gone) else fault.expected
+            raise Fault(expected, killed or seen, killed_by=self.killed_by) from fault
         except BaseException:
             self.close()
             raise
@@ -190,6 +189,11 @@ class SandboxedServer:
         if self._outcome is None:
             raise self._error or SandboxError("the sandbox ended without a word")
         return _limit(self._outcome, self._hand_in.limits)
+
+    @property
+    def killed_by(self) -> Cap | None:
+        """The limit that ended it; None where none did, and before it was closed."""
+        return self._outcome.killed_by if self._outcome is not None else None
 
     def output(self) -> str:
         """Returns the last lines that it wrote, escaped; "" before it was closed."""
