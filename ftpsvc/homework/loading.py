@@ -23,7 +23,9 @@ from ftpsvc.homework.model import FILE, TESTS, Assignment
 
 _KINDS: Final[dict[str, type[BaseModel]]] = {
     "run": model.RunTest, "pytest": model.PytestTest, "manual": model.ManualTest,
+    "ftp-homework": model.FtpHomeworkTest,
 }  # fmt: skip
+_ALL_KINDS: Final = "run, pytest, manual or ftp-homework"
 _OWN: Final = frozenset({"folder", "sha256", "schema_version", "tests"})
 """Fields that no file has under this name."""
 
@@ -39,7 +41,7 @@ _REASONS: Final = {
     "tuple_type": "must be a list in square brackets",
     "model_type": "must be a table of its own",
     "dict_type": "must be a table of its own",
-    "union_tag_not_found": "has no kind: run, pytest or manual",
+    "union_tag_not_found": f"has no kind: {_ALL_KINDS}",
 }
 
 
@@ -106,7 +108,7 @@ def _explained(document: tomltext.Document, one: ErrorDetails, top: type[BaseMod
     elif kind == "literal_error":
         reason = "must be " + str(context["expected"]).replace("'", "")
     elif kind == "union_tag_invalid":
-        path, reason = (*path, "kind"), "must be run, pytest or manual"
+        path, reason = (*path, "kind"), f"must be {_ALL_KINDS}"
     elif kind == "string_pattern_mismatch":
         reason = _PATTERNS.get(str(path[-1]), "has characters that it cannot have")
     elif kind in ("too_short", "string_too_short"):
@@ -156,6 +158,7 @@ def _keys(document: tomltext.Document, path: tuple[str | int, ...], top: type[Ba
     found: type[BaseModel] | None = top
     value: Any = document.values
     for part in path:
+        value = _within(value, part)
         if isinstance(part, int):
             kind = value.get("kind") if isinstance(value, dict) else None
             found = _KINDS.get(str(kind)) if path[0] == "test" else found
@@ -273,6 +276,13 @@ def _material(
     for where, name in named:
         if isinstance(name, str) and name and not (folder / TESTS / name).is_file():
             yield document.fault(where, f"{what}: there is no file {TESTS}/{name} beside it")
+    dialect = test.get("dialect")
+    if test.get("kind") == "ftp-homework" and isinstance(dialect, str):
+        from ftpsvc.homework.kit.dialects import DIALECTS  # late: the daemon speaks none of them
+
+        if dialect not in DIALECTS and not (folder / TESTS / dialect).is_file():
+            fault = f"{what}: there is no dialect {dialect!r}, and no such file in {TESTS}/"
+            yield document.fault((*top, "dialect"), fault, f"the dialects are {', '.join(DIALECTS)}")
     path = test.get("path")
     if isinstance(path, str) and path:
         if path.split("/")[0] != TESTS:

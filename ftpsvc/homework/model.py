@@ -27,6 +27,7 @@ from pydantic import (
 
 from ftpsvc.homework import quantities
 from ftpsvc.homework.globs import check_pattern, check_relative
+from ftpsvc.homework.kit.rubric import POINTS, RUBRIC
 from ftpsvc.homework.sandbox.base import Limits
 from ftpsvc.homework.sandbox.choose import KINDS
 
@@ -301,7 +302,79 @@ class ManualTest(_Test):
     kind: Literal["manual"]
 
 
-Test: TypeAlias = RunTest | PytestTest | ManualTest
+Side: TypeAlias = Literal["server", "client"]
+
+JUDGED_SIDES: Final[frozenset[Side]] = frozenset({"server"})
+"""What `ftp-homework` can judge so far."""
+
+
+def _side(value: Side) -> Side:
+    if value not in JUDGED_SIDES:
+        raise ValueError(
+            f"cannot be {value!r} yet: nothing here judges one; {', '.join(JUDGED_SIDES)} can be"
+        )
+    return value
+
+
+def _one_folder(value: str) -> str:
+    if "/" in value or value.startswith("."):
+        raise ValueError("must be the name of one folder of the hand-in, without a dot at the beginning")
+    return value
+
+
+def _rubric(value: object) -> object:
+    """Returns the weights by number, of a table whose keys are text as all keys of TOML are."""
+    if not isinstance(value, dict):
+        raise ValueError("must be a table of points by number, as { 2 = 15, 7 = 30 }")
+    weights: dict[int, float] = {}
+    for key, weight in value.items():
+        if str(key) not in map(str, RUBRIC):
+            raise ValueError(f"the rubric has no point {key}, it has 1 to {len(RUBRIC)}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1000:
+            raise ValueError(f"{key} is worth 0 to 1000 points")
+        weights[int(key)] = float(weight)
+    if not sum({**POINTS, **weights}.values()):
+        raise ValueError("gives points to nothing")
+    return weights
+
+
+def _no_wall(value: LimitTable) -> LimitTable:
+    if value.wall is not None:
+        raise ValueError("cannot have wall here: patience and seconds say how long a server may take")
+    return value
+
+
+class FtpHomeworkTest(_Test):
+    """Judges a file transfer server by the kit (docs/kit.md); each of its checks is a result.
+
+    Attributes:
+        points: What it is worth: more than nothing. The checks that are scored share it by the rubric.
+        limits: Where they differ from the kit's (`kit.sandboxed.LIMITS`); the assignment's are for other kinds.
+        run: The command that starts it. The word PORT becomes the port; a first word `python3` or `python` is the
+            assignment's Python.
+        side: What it is.
+        profile: What is asked of it: what section 9 of the protocol has, or all that can be measured.
+        dialect: What it speaks: a name, or a file of tests/ that defines it; None is what the hand-in says, or base.
+        shared: The folder of the hand-in that a server shares.
+        rubric: Weights by the number of the rubric's point; a point that is not here has the kit's own.
+        patience: Seconds that it may take for each thing that it has to do; None is the kit's own.
+        seconds: Seconds for all checks, of which those that are not begun by then fail; None is the kit's own.
+    """
+
+    kind: Literal["ftp-homework"]
+    points: Annotated[float, Field(gt=0, le=1_000_000)]
+    limits: Annotated[LimitTable, AfterValidator(_no_wall)] = LimitTable()
+    run: Words
+    side: Annotated[Side, AfterValidator(_side)] = "server"
+    profile: Literal["base", "full"] = "base"
+    dialect: Relative | None = None
+    shared: Annotated[Relative, AfterValidator(_one_folder)] = "shared"
+    rubric: Annotated[Mapping[int, float], BeforeValidator(_rubric)] = {}
+    patience: Annotated[float, Field(ge=0.1, le=600)] | None = None
+    seconds: Annotated[float, Field(ge=1, le=36000)] | None = None
+
+
+Test: TypeAlias = RunTest | PytestTest | ManualTest | FtpHomeworkTest
 
 
 class Similarity(Section):

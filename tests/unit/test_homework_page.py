@@ -27,7 +27,8 @@ def test_its_examples_can_be_used(tmp_path: Path) -> None:
 def test_it_names_every_key_and_every_default_word() -> None:
     models: list[type[BaseModel]] = [
         model.Files, model.Late, model.Grading, model.Runtime, model.LimitTable, model.RunTest, model.PytestTest,
-        model.ManualTest, model.Similarity, model.Assignment, course.Course, extensions.Extension,
+        model.ManualTest, model.FtpHomeworkTest, model.Similarity, model.Assignment, course.Course,
+        extensions.Extension,
     ]  # fmt: skip
     keys = {field.alias or name for one in models for name, field in one.model_fields.items()}
     keys -= {"folder", "sha256"}  # of the object, not of the file

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ftpsvc.homework import feedback
 from ftpsvc.homework.gradebook import terminal
 from ftpsvc.homework.gradebook.table import Cell, Column, Mark, points
-from ftpsvc.homework.grading.results import TestResult
+from ftpsvc.homework.grading.results import NOT_SCORED, TestResult
 from ftpsvc.text import count, printable
 
 _STAGED: Final = ".staged-"
@@ -79,7 +79,7 @@ def _shown(cell: Cell, now: datetime) -> tuple[list[tuple[Mark, TestResult]], li
 
 def _without_names(test: TestResult) -> TestResult:
     """Returns a test that does not say which others it needs: that may be a hidden one."""
-    if test.extra_data.verdict != "SKIP":
+    if test.extra_data.verdict != "SKIP" or NOT_SCORED in test.tags:
         return test
     return test.model_copy(update={"output": "not run, because a test that it needs failed"})
 

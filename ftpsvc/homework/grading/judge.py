@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 
 import ftpsvc
 from ftpsvc.homework.grading.faults import GradingFailed
-from ftpsvc.homework.grading.kinds import manual, run
+from ftpsvc.homework.grading.kinds import ftp_homework, manual, run
 from ftpsvc.homework.grading.kinds import pytest as by_pytest
 from ftpsvc.homework.grading.kinds.common import Judged, Place, judged
-from ftpsvc.homework.grading.results import Extra, Late, Ours, Result
+from ftpsvc.homework.grading.results import NOT_SCORED, Extra, Late, Ours, Result
 from ftpsvc.homework.lateness import Lateness
-from ftpsvc.homework.model import Assignment, PytestTest, RunTest, Test
+from ftpsvc.homework.model import Assignment, FtpHomeworkTest, PytestTest, RunTest, Test
 from ftpsvc.homework.sandbox.base import Job, Limits, Sandbox
 from ftpsvc.homework.sandbox.choose import find_python
 from ftpsvc.text import printable
@@ -121,7 +121,7 @@ def test(assignment: Assignment, folder: Path, sandbox: Sandbox) -> Tested:
     for number, one in enumerate(assignment.tests, 1):
         missing = [name for name in one.needs if name not in passed]
         parts = _skipped(one, missing) if missing else _grade(one, place)
-        if all(part.result.extra_data.verdict == "AC" for part in parts):
+        if all(_passed(part) for part in parts):
             passed.add(one.name)
         found += [_numbered(part, f"{number}{part.result.number}") for part in parts]
     return Tested(
@@ -143,7 +143,13 @@ def _grade(one: Test, place: Place) -> list[Judged]:
         return [run.grade(one, place)]
     if isinstance(one, PytestTest):
         return by_pytest.grade(one, place)
+    if isinstance(one, FtpHomeworkTest):
+        return ftp_homework.grade(one, place)
     return [manual.entry(one)]
+
+
+def _passed(part: Judged) -> bool:
+    return part.result.extra_data.verdict == "AC" or NOT_SCORED in part.result.tags
 
 
 def _skipped(one: Test, missing: list[str]) -> list[Judged]:

@@ -19,6 +19,9 @@ from ftpsvc.homework.model import Visibility
 
 SCHEMA: Final = 1
 
+NOT_SCORED: Final = "not scored"
+"""The tag of what could not be measured on a hand-in: no points, and no fault of anybody."""
+
 _OPTIONAL: Final = ("score", "status")
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

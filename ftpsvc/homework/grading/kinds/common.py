@@ -60,6 +60,7 @@ def judged(
     name: str | None = None,
     points: float | None = None,
     outcome: Outcome | None = None,
+    tags: tuple[str, ...] = (),
     **seen: Any,
 ) -> Judged:
     """Returns the result of a test that was judged.
@@ -72,6 +73,7 @@ def judged(
         name: None is the test's own.
         points: What it is worth; None is the test's own.
         outcome: How its program ended.
+        tags: Further tags.
         seen: Further fields of `Measured`.
     """
     worth = test.points if points is None else points
@@ -92,7 +94,8 @@ def judged(
         status=("passed" if passed else "failed") if scored else None,
         visibility=test.visibility,
         output=output,
-        tags=(test.kind,) + (("skipped",) if verdict == "SKIP" else ("error",) if verdict == "IE" else ()),
+        tags=(test.kind, *tags)
+        + (("skipped",) if verdict == "SKIP" else ("error",) if verdict == "IE" else ()),
         extra_data=Measured(verdict=verdict, **seen),
     )
     streams = (

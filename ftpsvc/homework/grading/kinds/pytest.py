@@ -257,7 +257,7 @@ def _judge(test: PytestTest, place: Place, item: _Item, points: float, number: s
     failed = next((one for one in item.phases if one["outcome"] == "failed"), None)
     skipped = any(one["outcome"] == "skipped" for one in item.phases)
     last = item.outcomes[-1] if item.outcomes else None
-    used = {
+    used: dict[str, Any] = {
         "cpu": round(sum(one.cpu for one in item.outcomes), 3),
         "wall": round(sum(one.wall for one in item.outcomes), 3),
         "rss": max((one.rss for one in item.outcomes), default=0),
