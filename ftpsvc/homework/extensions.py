@@ -86,17 +86,17 @@ def dates(assignment: Assignment, extensions: Sequence[Extension], user: str) ->
 
 def entry(extension: Extension) -> str:
     """Returns the lines that say an extension in the file, with an empty one before them."""
-    lines = ["", "[[extension]]", f"user = {_quoted(extension.user)}"]
+    lines = ["", "[[extension]]", f"user = {quoted(extension.user)}"]
     for name in ("due", "close", "given"):
         value: datetime | None = getattr(extension, name)
         if value is not None:
             lines.append(f"{name} = {value.isoformat()}")
     if extension.reason:
-        lines.append(f"reason = {_quoted(extension.reason)}")
+        lines.append(f"reason = {quoted(extension.reason)}")
     return "\n".join([*lines, ""])
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Returns a TOML basic string: what JSON escapes, and what else TOML wants escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'

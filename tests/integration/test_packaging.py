@@ -3,6 +3,7 @@
 import os
 import shutil
 import site
+import stat
 import subprocess
 import sys
 import tarfile
@@ -99,6 +100,28 @@ def test_the_sdist_ships_nothing_that_users_stored(built: tuple[Path, Path]) -> 
     } <= names
 
 
+TEMPLATE = "ftpsvc/homework/templates/ftp-homework"
+LINKED = {
+    f"{TEMPLATE}/solution/server.py": "docs/course/10-homework/base_server.py",
+    f"{TEMPLATE}/solution/client.py": "docs/course/10-homework/base_client.py",
+    f"{TEMPLATE}/handout/protocol.md": "docs/protocol.md",
+}
+"""Files of the template that are links in the repository: there is one copy of them."""
+
+
+def test_the_links_of_a_template_are_files_in_the_wheel_and_lead_somewhere_in_the_sdist(
+    built: tuple[Path, Path], tree: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        for name, source in LINKED.items():
+            assert wheel.read(name) == (tree / source).read_bytes()
+            assert stat.S_ISREG(wheel.getinfo(name).external_attr >> 16)
+    run("tar", "-xf", built[1], "-C", tmp_path)
+    (unpacked,) = tmp_path.iterdir()
+    for name, source in LINKED.items():
+        assert (unpacked / name).read_bytes() == (tree / source).read_bytes()
+
+
 def environment_with(wheel: Path, where: Path) -> Path:
     """Makes a virtual environment with the wheel in it, and the dependencies of the environment that runs the tests.
 
@@ -121,6 +144,16 @@ def test_the_commands_start_from_the_installed_wheel(built: tuple[Path, Path], t
     assert Path(where).is_relative_to(tmp_path)
     for command in ("ftpsvc", "ftpsvc-server", "ftpsvc-grade"):
         assert version in run(programs / command, "--version").split()
+    # Its templates came along, and what installers leave beside programs does not get to students.
+    run(programs / "python", "-m", "compileall", "-q", Path(where).parent.parent / TEMPLATE)
+    root = tmp_path / "root"
+    said = run(programs / "ftpsvc-server", "assignment", "--root", root, "add", "--template", "ftp-homework")
+    assert "added ftp-homework: 1 test, 100 points" in said
+    made = {path.relative_to(root).as_posix() for path in root.glob("assignments/ftp-homework/*/*")}
+    assert {
+        f"{TEMPLATE.rpartition('/')[2]}/{part}" for part in ("solution/server.py", "handout/server.py")
+    } <= {name.removeprefix("assignments/") for name in made}
+    assert not [name for name in made if "__pycache__" in name]
 
 
 @pytest.mark.full_only

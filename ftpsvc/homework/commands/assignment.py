@@ -70,15 +70,52 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one ob
 
 
 @assignment.command("add")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--replace", is_flag=True, help="Take the place of the one with the same id; hand-ins stay.")
+@click.option(
+    "--template", metavar="NAME", help="One that comes with ftpsvc, in place of FOLDER: ftp-homework."
+)
+@click.option("--id", "name", metavar="ID", help="What it is to be called. [default: as the template]")
+@click.option("--open", "opens", metavar="TIME", help="When it opens. [default: now]")
+@click.option("--due", metavar="TIME", help="When it is due. [default: 23:59, two weeks after that]")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the template there, to be edited first, and add nothing.",
+)
 @click.pass_obj
-def add(place: Place, /, folder: Path, replace: bool) -> None:
-    """Copy an assignment to the server: a folder with assignment.toml and what belongs to it.
+def add(
+    place: Place, /, folder: Path | None, replace: bool, template: str | None, name: str | None,
+    opens: str | None, due: str | None, into: Path | None,
+) -> None:  # fmt: skip
+    """Copy an assignment to the server: a folder with assignment.toml and what belongs to it, or a template.
 
     Students see it from its opening on; the server need not be started anew. What was in its place is kept in
-    .ftpsvc/removed in the root.
+    .ftpsvc/removed in the root. A template closes three days after it is due.
     """
+    if (folder is None) == (template is None):
+        raise click.UsageError("say one of FOLDER and --template NAME")
+    if template is not None:
+        from ftpsvc.homework.commands import template as templates
+
+        own = templates.own(Catalog(place.root), template, name, opens, due)
+        if into is not None:
+            if replace:
+                raise click.UsageError("--into adds nothing, so there is nothing to --replace")
+            templates.write_into(into, template, own)
+            return
+        with templates.written(template, own) as made:
+            _add(place, made, replace=replace)
+        templates.say_next(own)
+        return
+    if name or opens or due or into:
+        raise click.UsageError("--id, --open, --due and --into are for a --template; a FOLDER says it itself")
+    if folder is not None:
+        _add(place, folder, replace=replace)
+
+
+def _add(place: Place, folder: Path, *, replace: bool) -> None:
     from ftpsvc.homework import placing
     from ftpsvc.server import volumes
 

@@ -1,0 +1,1 @@
+../../../../../docs/course/10-homework/base_client.py
