@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,7 +113,12 @@ class Database:
             connection.begin(),
         ):
             if (version := _version(connection)) != HEAD:
-                _upgrade(connection, version)
+                with _UPGRADING:
+                    _upgrade(connection, version)
+
+
+_UPGRADING: Final = threading.Lock()
+"""What Alembic is upgrading is one for the process: two databases at once were given each other's tables."""
 
 
 def _version(connection: Connection) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -304,17 +304,6 @@ class ManualTest(_Test):
 
 Side: TypeAlias = Literal["server", "client"]
 
-JUDGED_SIDES: Final[frozenset[Side]] = frozenset({"server"})
-"""What `ftp-homework` can judge so far."""
-
-
-def _side(value: Side) -> Side:
-    if value not in JUDGED_SIDES:
-        raise ValueError(
-            f"cannot be {value!r} yet: nothing here judges one; {', '.join(JUDGED_SIDES)} can be"
-        )
-    return value
-
 
 def _one_folder(value: str) -> str:
     if "/" in value or value.startswith("."):
@@ -345,14 +334,15 @@ def _no_wall(value: LimitTable) -> LimitTable:
 
 
 class FtpHomeworkTest(_Test):
-    """Judges a file transfer server by the kit (docs/kit.md); each of its checks is a result.
+    """Judges a file transfer server or client by the kit (docs/kit.md); each of its checks is a result.
 
     Attributes:
         points: What it is worth: more than nothing. The checks that are scored share it by the rubric.
-        limits: Where they differ from the kit's (`kit.sandboxed.LIMITS`); the assignment's are for other kinds.
+        limits: Where they differ from the kit's (its `LIMITS`, of servers and of clients); the assignment's
+            are for other kinds.
         run: The command that starts it. The word PORT becomes the port; a first word `python3` or `python` is the
             assignment's Python.
-        side: What it is.
+        side: What it is; of a client neither `profile`, `dialect` nor `shared` may be said.
         profile: What is asked of it: what section 9 of the protocol has, or all that can be measured.
         dialect: What it speaks: a name, or a file of tests/ that defines it; None is what the hand-in says, or base.
         shared: The folder of the hand-in that a server shares.
@@ -365,13 +355,21 @@ class FtpHomeworkTest(_Test):
     points: Annotated[float, Field(gt=0, le=1_000_000)]
     limits: Annotated[LimitTable, AfterValidator(_no_wall)] = LimitTable()
     run: Words
-    side: Annotated[Side, AfterValidator(_side)] = "server"
+    side: Side = "server"
     profile: Literal["base", "full"] = "base"
     dialect: Relative | None = None
     shared: Annotated[Relative, AfterValidator(_one_folder)] = "shared"
     rubric: Annotated[Mapping[int, float], BeforeValidator(_rubric)] = {}
     patience: Annotated[float, Field(ge=0.1, le=600)] | None = None
     seconds: Annotated[float, Field(ge=1, le=36000)] | None = None
+
+    @model_validator(mode="after")
+    def _of_its_side(self) -> Self:
+        """A client speaks the base profile to our server, and shares no folder."""
+        named = self.model_fields_set & {"profile", "dialect", "shared"}
+        if self.side == "client" and named:
+            raise ValueError(f"a client has no {min(named)}: that is a server's")
+        return self
 
 
 Test: TypeAlias = RunTest | PytestTest | ManualTest | FtpHomeworkTest

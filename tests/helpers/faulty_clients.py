@@ -1,8 +1,7 @@
 # ruff: noqa: E501 -- pieces of another file, as they stand there
 """Clients with one fault each, made from the course's base client, and what the kit must say of each.
 
-A fault is an edit of docs/course/10-homework/base_client.py with a progress bar added: texts that must be there exactly
-once, and what they become.
+A fault is an edit of docs/course/10-homework/base_client.py: texts that must be there exactly once, and what they become.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 from tests.helpers.course import COURSE
 
-BASE = (COURSE / "10-homework" / "base_client.py").read_text("utf-8")
+GOOD = (COURSE / "10-homework" / "base_client.py").read_text("utf-8")
 
 
 def edited(text: str, edits: dict[str, str]) -> str:
@@ -20,24 +19,6 @@ def edited(text: str, edits: dict[str, str]) -> str:
         text = text.replace(old, new)
     compile(text, "client.py", "exec")
     return text
-
-
-_BAR = """def bar(done, size):
-    if sys.stdout.isatty():
-        print(f"\\r{done * 100 // max(size, 1):3} %", end="" if done < size else "\\n", flush=True)
-
-
-"""
-
-GOOD = edited(
-    BASE,
-    {
-        "class Client:\n": _BAR + "class Client:\n",
-        "                    left -= len(piece)\n": "                    left -= len(piece)\n                    bar(size - left, size)\n",
-        "                    staged.write(piece)\n": "                    staged.write(piece)\n                    bar(staged.tell(), answer['size'])\n",
-    },
-)
-"""What the base client is with a progress bar."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +167,7 @@ FAULTY = {
         _NO_FILE,
     ),
     "no local file ends it": Faulty(
-        {"(Refused, FileNotFoundError, ": "(Refused, "}, "a local file that is not there", _NO_FILE
+        {"                FileNotFoundError,\n": ""}, "a local file that is not there", _NO_FILE
     ),
     "no local file is not told": Faulty(
         {_PUT: "        if not os.path.exists(local):\n            return print(local, '-> bytes')\n" + _PUT},
@@ -242,12 +223,12 @@ FAULTY = {
         {"                    bar(size - left, size)\n": ""}, "a bar for a put", "none in"
     ),
     "a line for each piece of a get": Faulty(
-        {"bar(staged.tell(), answer['size'])": "print(staged.tell() * 100 // answer['size'], '%')"},
+        {'bar(staged.tell(), answer["size"])': "print(staged.tell() * 100 // answer['size'], '%')"},
         "a bar for a get",
         "none in",
     ),
     "a bar that stops before the end": Faulty(
-        {"bar(staged.tell(), answer['size'])": "bar(staged.tell() * 9 // 10, answer['size'])"},
+        {'bar(staged.tell(), answer["size"])': 'bar(staged.tell() * 9 // 10, answer["size"])'},
         "a bar for a get",
         "before the whole",
     ),

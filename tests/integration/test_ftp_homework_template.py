@@ -20,6 +20,7 @@ from ftpsvc.homework.catalog import Catalog
 from ftpsvc.homework.grade_cli import command
 from ftpsvc.homework.grading import judge
 from ftpsvc.homework.kit.checks import CHECKS
+from ftpsvc.homework.kit.client_checks import CLIENT_CHECKS
 from ftpsvc.homework.sandbox.base import Sandbox
 from ftpsvc_client import connect
 from tests.helpers import assignments
@@ -70,7 +71,7 @@ def test_a_template_becomes_an_assignment_and_says_what_comes_next(run: Run, roo
     (root / "course.toml").write_text('title = "Networks"\ntime_zone = "Asia/Shanghai"\n')
     before = datetime.now(UTC).replace(microsecond=0)
     said = run("add", "--template", "ftp-homework").stderr
-    assert "ftpsvc-server: added ftp-homework: 1 test, 100 points\n" in said
+    assert "ftpsvc-server: added ftp-homework: 2 tests, 100 points\n" in said
     assert "hint: ftpsvc-server assignment check ftp-homework" in said
     assert "hand in with ftpsvc submit ftp-homework FOLDER" in said
     assert "hint: ftpsvc-grade run ftp-homework" in said
@@ -154,15 +155,21 @@ def test_the_pages_for_students_name_the_cases_that_are_checked_and_their_points
     checked = {
         case: {one.point for one in asked if case in one.cases} for check in asked for case in check.cases
     }
-    (test,) = model.load(TEMPLATE).tests
+    test, client = model.load(TEMPLATE).tests
     assert isinstance(test, model.FtpHomeworkTest)
+    assert isinstance(client, model.FtpHomeworkTest)
     assert sum(test.rubric.values()) == test.points
+    assert sum(client.rubric.values()) == client.points
+    of_clients = {case for one in CLIENT_CHECKS for case in one.cases}
     for page in ("README.md", "README.zh-CN.md"):
         text = (TEMPLATE / "handout" / page).read_text("utf-8")
         rows = re.findall(r"^\| (C\d\d) \| .+ \| ([\d, ]+) \|$", text, re.MULTILINE)
         assert {case: {int(one) for one in points.split(",")} for case, points in rows} == checked
-        worth = re.findall(r"^\| (\d) \| .+ \| (\d+) \|$", text, re.MULTILINE)
-        assert {int(point): float(one) for point, one in worth} == test.rubric
+        worth = re.findall(r"^\| (\d) \| [^|]+ \| (\d*)[^|]*\| ?(\d*) ?\|$", text, re.MULTILINE)
+        assert {int(point): float(one) for point, one, _ in worth if one} == test.rubric
+        assert {int(point): float(one) for point, _, one in worth if one} == client.rubric
+        (told,) = re.findall(r"[^\n]*C01[^\n|]*C02.*?\n\n", text, re.DOTALL)
+        assert set(re.findall(r"C\d\d", told)) == of_clients
         assert [
             one for one in re.findall(r"\]\(([\w.-]+)\)", text) if not (TEMPLATE / "handout" / one).exists()
         ] == []
@@ -171,9 +178,10 @@ def test_the_pages_for_students_name_the_cases_that_are_checked_and_their_points
 def test_the_points_for_trying_it_at_home_are_those_of_the_assignment() -> None:
     from ftpsvc.homework.kit.rubric import POINTS, read_points
 
-    (test,) = model.load(TEMPLATE).tests
-    assert isinstance(test, model.FtpHomeworkTest)
-    assert read_points(TEMPLATE / "handout" / "points.toml") == {**POINTS, **test.rubric}
+    tests = model.load(TEMPLATE).tests
+    for test, name in zip(tests, ("points.toml", "points-client.toml"), strict=True):
+        assert isinstance(test, model.FtpHomeworkTest)
+        assert read_points(TEMPLATE / "handout" / name) == {**POINTS, **test.rubric}
 
 
 def test_the_solution_is_the_lessons() -> None:
@@ -199,7 +207,7 @@ def test_from_the_template_to_the_gradebook(
     hand_ins = {
         "alice": solution,
         "bob": solution | {"server.py": FAULTY["dots lead out"].text()},
-        "carol": begun | {"server.py": begun["server.py"].replace("import json\n", "import jason\n")},
+        "carol": {name: text.replace("import json\n", "import jason\n") for name, text in begun.items()},
     }
     tokens = {name: add_user(root, name) for name in hand_ins}
     with embedded(root, extensions=extensions(), guest="none") as daemon:
@@ -240,12 +248,12 @@ def test_from_the_template_to_the_gradebook(
     assert re.search(r"alice .* 100 ", graded(root, found_sandbox, "report", "ftp-homework").stdout)
     graded(root, found_sandbox, "report", "ftp-homework", "--html", str(tmp_path / "book.html"))
     page = (tmp_path / "book.html").read_text("utf-8")
-    assert f"{dots}: WA 0/5" in page
-    assert f"{dots}: AC 5/5" in page
+    assert f"{dots}: WA 0/4" in page
+    assert f"{dots}: AC 4/4" in page
     assert graded(root, found_sandbox, "publish", "ftp-homework").exit_code == 0
     (feedback,) = (root / "submissions/ftp-homework/bob").glob("feedback/*/feedback.txt")
     told = feedback.read_text("utf-8")
-    assert f"{dots}: WA, 0 of 5\n    sent: " in told
+    assert f"{dots}: WA, 0 of 4\n    sent: " in told
     assert "server: 4 quota: SKIP, - of 0\n    not scored: " in told
     assert "server: 3 own home, and only that: what is another user's (C24): SKIP, - of 0\n" in told
 
@@ -271,7 +279,7 @@ def test_the_template_passes_its_own_check(
     patient(folder, 20)
     bwrap = ["--bwrap", found_sandbox[1]] if found_sandbox[1] else []
     lines = run("check", str(folder), *bwrap).stdout.splitlines()
-    assert lines[0] == "ftp-homework: 1 test, 100 points"
+    assert lines[0] == "ftp-homework: 2 tests, 100 points"
     assert lines[1].startswith("ftp-homework: solution/: 100 of 100 points in ")
     assert lines[2].startswith("ftp-homework: starter/: ")
     assert not lines[2].startswith("ftp-homework: starter/: 100 of")

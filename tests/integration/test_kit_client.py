@@ -19,7 +19,7 @@ from ftpsvc.homework.kit.report import lines
 from ftpsvc.homework.kit.rubric import Check, Report
 from ftpsvc.homework.sandbox.base import Sandbox, SandboxError
 from ftpsvc.homework.sandbox.choose import find_python
-from tests.helpers.faulty_clients import BASE, GOOD, edited
+from tests.helpers.faulty_clients import GOOD, edited
 
 LONG = 120.0
 
@@ -42,35 +42,32 @@ def judged(sandbox: Sandbox, folder: Path, *names: str, python: str | None = Non
     return judge_clients(sandbox, hand_in, patience=LONG, seconds=3000, checks=checks)
 
 
-def test_the_base_client_gets_all_points_but_those_of_the_bar_that_it_has_not(
-    found_sandbox: tuple[Sandbox, str | None], tmp_path: Path
-) -> None:
+def test_the_base_client_gets_all_points(found_sandbox: tuple[Sandbox, str | None], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "client.py").write_text(BASE, encoding="utf-8")
+    (tmp_path / "in" / "client.py").write_text(GOOD, encoding="utf-8")
     results, page = tmp_path / "results.json", tmp_path / "report.md"
     done = call(
         found_sandbox, tmp_path / "in", "--json", str(results), "--markdown", str(page),
         "--", "python", "client.py", "HOST", "PORT",
     )  # fmt: skip
-    assert done.exit_code == 5, done.output
-    bars = {"a bar for a put": "failed", "a bar for a get": "failed"}
-    bars |= {"no bar in a file": "not scored", "an empty file with a bar": "not scored"}
-    expected = [f"{bars.get(one.name, 'passed')}: {one.name}" for one in CLIENT_CHECKS]
-    assert done.stderr.splitlines() == expected
-    assert "8 progress bar                     0 of 5\n" in done.stdout
-    assert "    not scored: no bar in a file: there is no bar\n" in done.stdout
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines() == [f"passed: {one.name}" for one in CLIENT_CHECKS]
+    assert "8 progress bar                     5 of 5\n" in done.stdout
     assert "4 quota                            not scored: a quota is the server's\n" in done.stdout
-    assert done.stdout.endswith("\n50 of 55 points\n")
+    assert done.stdout.endswith("\n55 of 55 points\n")
     written = json.loads(results.read_text("utf-8"))
-    assert written["score"] == 50
+    assert written["score"] == 55
     assert sum(one.get("max_score", 0) for one in written["tests"]) == pytest.approx(55, abs=0.01)
-    assert page.read_text("utf-8").startswith("# Your client\n\n50 of 55 points.\n")
+    assert page.read_text("utf-8").startswith("# Your client\n\n55 of 55 points.\n")
 
 
-def test_c60_a_bar_gets_its_points(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "client.py").write_text(GOOD, encoding="utf-8")
+def test_c60_a_client_without_a_bar_gets_nothing_for_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    text = edited(GOOD, {"    if sys.stdout.isatty():\n": "    if False:\n"})
+    (tmp_path / "client.py").write_text(text, encoding="utf-8")
     report = judged(sandbox, tmp_path, *(one.name for one in CLIENT_CHECKS if one.point == 8))
-    assert [one.status for one in report.results] == ["passed"] * 4, report.results
+    assert [one.status for one in report.results] == ["failed", "failed", "not scored", "not scored"]
+    assert report.results[2].reason == "there is no bar"
+    assert report.score(8) == (0, 5)
 
 
 def test_other_words_and_prompts_are_declared_in_client_toml(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_the_commands_start_from_the_installed_wheel(built: tuple[Path, Path], t
     run(programs / "python", "-m", "compileall", "-q", Path(where).parent.parent / TEMPLATE)
     root = tmp_path / "root"
     said = run(programs / "ftpsvc-server", "assignment", "--root", root, "add", "--template", "ftp-homework")
-    assert "added ftp-homework: 1 test, 100 points" in said
+    assert "added ftp-homework: 2 tests, 100 points" in said
     made = {path.relative_to(root).as_posix() for path in root.glob("assignments/ftp-homework/*/*")}
     assert {
         f"{TEMPLATE.rpartition('/')[2]}/{part}" for part in ("solution/server.py", "handout/server.py")

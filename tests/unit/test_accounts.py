@@ -370,3 +370,25 @@ class TestHomes:
         (tmp_path / "users" / "alice").symlink_to("/etc")
         with pytest.raises(ConfigError, match="set the home"):
             set_aside(tmp_path, "alice", 0)
+
+
+def test_databases_of_several_roots_are_made_at_once(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+    failed: list[Exception] = []
+
+    def make(number: int) -> None:
+        root = tmp_path / str(number)
+        (root / ".ftpsvc").mkdir(mode=0o700, parents=True)
+        start.wait()
+        try:
+            with Accounts(root) as accounts:
+                accounts.add(f"user{number}")
+        except Exception as error:  # noqa: BLE001 -- told by the thread that waits
+            failed.append(error)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -77,7 +77,6 @@ def test_everything_that_it_may_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ('side = "client"', "side: cannot be 'client' yet"),
         ('side = "both"', "side: must be server or client"),
         ('profile = "all"', "profile: must be base or full"),
         ("rubric = { 10 = 1 }", "rubric: the rubric has no point 10, it has 1 to 9"),
@@ -207,7 +206,15 @@ def test_a_rubric_that_gives_nothing_for_what_was_scored_is_the_teachers_fault(t
         results(loaded(tmp_path), report(points=none))
 
 
-def test_the_sides_that_files_may_name_are_those_that_are_judged() -> None:
+@pytest.mark.parametrize("key", ['profile = "full"', 'shared = "x"', 'dialect = "base"'])
+def test_what_is_a_servers_is_refused_of_a_client(tmp_path: Path, key: str) -> None:
+    with pytest.raises(AssignmentFaults) as caught:
+        loaded(tmp_path, f'side = "client"\n{key}')
+    (fault,) = caught.value.faults
+    assert fault.text == f"test 'server': a client has no {key.split()[0]}: that is a server's"
+
+
+def test_every_side_that_a_file_may_name_is_judged() -> None:
     from ftpsvc.homework.grading.kinds import ftp_homework
 
-    assert ftp_homework._JUDGES.keys() == model.JUDGED_SIDES
+    assert ftp_homework._JUDGES.keys() == set(get_args(model.Side))

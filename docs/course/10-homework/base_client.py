@@ -37,6 +37,12 @@ def printable(text):
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def bar(done, size):
+    """How far a transfer is, drawn anew on one line: for a person who watches, not for a file."""
+    if sys.stdout.isatty():
+        print(f"\r{done * 100 // max(size, 1):3} %", end="\r" if done == size else "", flush=True)
+
+
 class Client:
     def __init__(self, host, port):
         self.sock = socket.create_connection((host, port), 60)
@@ -63,6 +69,7 @@ class Client:
                     digest.update(piece)
                     self.sock.sendall(piece)
                     left -= len(piece)
+                    bar(size - left, size)
                 trailer = {"digest": digest.hexdigest()}
                 if left:  # promised is promised: fill up, and say that it is not the file
                     trailer = {"error": {"code": "changed", "message": "the file shrank"}}
@@ -87,6 +94,7 @@ class Client:
                 for piece in self.payload(answer):
                     digest.update(piece)
                     staged.write(piece)
+                    bar(staged.tell(), answer["size"])
             trailer = self.receive()
             if trailer.get("digest") != digest.hexdigest():
                 raise Refused({"code": "digest-mismatch", "message": f"{remote} did not arrive whole"})

@@ -202,6 +202,7 @@ SERVER: Final[Mapping[str, str]] = {
     "the old content after the upload broke off": "上传中断后仍是旧内容",
     "the old content, after the server was killed": "服务器被杀死后仍是旧内容",
     "what was stored before it was started again": "重新启动之前存下的内容",
+    "what lies in the folder": "目录里原有的内容",
     "what its owner put there": "主人自己放的内容",
     "each user's own content": "每个用户自己的内容",
     "an error, or the end of the connection": "一个错误，或者连接结束",

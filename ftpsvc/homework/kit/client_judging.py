@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ftpsvc.homework.kit.client_box import LIMITS, WALL, ClientBox, ClientHandIn
+from ftpsvc.homework.kit.client_box import LIMITS, ClientBox, ClientHandIn
 from ftpsvc.homework.kit.client_checks import CLIENT_CHECKS, UNMEASURED
 from ftpsvc.homework.kit.client_tester import ClientTester, NoConnection
 from ftpsvc.homework.kit.client_words import COMMANDS, Words
@@ -18,7 +18,7 @@ from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, words
 from ftpsvc.homework.kit.our_server import OurServer
 from ftpsvc.homework.kit.rubric import POINTS, Check, Report, Result
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.sandbox.base import Sandbox
+from ftpsvc.homework.sandbox.base import Limits, Sandbox
 from ftpsvc.text import printable
 
 HOST: Final = "127.0.0.1"
@@ -35,6 +35,7 @@ def judge_client(
     patience: float = PATIENCE,
     seconds: float = RUN_SECONDS,
     points: Mapping[int, float] = POINTS,
+    limits: Limits = LIMITS,
     told: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Judges the client of a hand-in, against our own server.
@@ -50,6 +51,7 @@ def judge_client(
         patience: Seconds in which something has to happen: a byte that passes or is shown, or the end.
         seconds: Seconds for all of it; checks that are not begun by then are failed.
         points: What the points of the rubric are worth.
+        limits: What it may use during one check; `wall` becomes longer where the patience asks for it.
         told: Called with each result.
 
     Raises:
@@ -61,7 +63,7 @@ def judge_client(
         folder=folder,
         python=python,
         mounts=tuple(mounts),
-        limits=replace(LIMITS, wall=max(WALL, 10 * patience)),
+        limits=replace(limits, wall=max(limits.wall, 10 * patience)),
     )
     return judge_clients(sandbox, hand_in, patience=patience, seconds=seconds, points=points, told=told)
 

@@ -12,9 +12,12 @@ from ftpsvc.homework.kit.findings import Fault, Hung
 from ftpsvc.homework.kit.gateway import Gateway, Script
 from ftpsvc.homework.kit.our_server import OurServer
 from ftpsvc.homework.kit.said import said
+from ftpsvc.text import printable
 
 OLD: Final = b"the old content"
 """What lies under a name that a download fails to replace."""
+
+_MOST: Final = 4096  # characters of what a client wrote that are looked at for its last line
 
 
 class NoConnection(Fault):
@@ -162,9 +165,14 @@ class ClientTester:
 
     def _no_connection(self, ended: bool) -> NoConnection:
         expected = said("a connection to HOST and PORT of its command line")
-        if not ended:
-            return NoConnection(expected, said("none came for {seconds:g} s", seconds=self.patience))
-        return NoConnection(expected, said("none came; it ended with {code}", code=self.box.exit()))
+        seen = (
+            said("none came; it ended with {code}", code=self.box.exit())
+            if ended
+            else said("none came for {seconds:g} s", seconds=self.patience)
+        )
+        if last := self.output[-_MOST:].strip().splitlines()[-1:]:
+            seen = said("{seen}: {words}", seen=seen, words=printable(last[0])[:300])
+        return NoConnection(expected, seen)
 
     def _not_killed(self) -> None:
         code = self.box.exit()

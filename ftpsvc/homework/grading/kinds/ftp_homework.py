@@ -1,4 +1,4 @@
-"""Tests that judge a student's file transfer server by the kit: one result for each of its checks (docs/kit.md)."""
+"""Tests that judge a student's server or client by the kit: a result for each of its checks (docs/kit.md)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ftpsvc.homework.grading.faults import GradingFailed
 from ftpsvc.homework.grading.kinds.common import Judged, Place, judged
 from ftpsvc.homework.grading.results import NOT_SCORED
 from ftpsvc.homework.grading.verdict import of_cap
+from ftpsvc.homework.kit.client_box import LIMITS as CLIENT_LIMITS
+from ftpsvc.homework.kit.client_judging import judge_client
 from ftpsvc.homework.kit.dialects import DIALECTS
 from ftpsvc.homework.kit.judging import judge_server
 from ftpsvc.homework.kit.rubric import POINTS, RUBRIC, Report, Result
@@ -30,11 +32,19 @@ def _of_server(test: FtpHomeworkTest, place: Place) -> dict[str, Any]:
     }
 
 
+def _of_client(test: FtpHomeworkTest, place: Place) -> dict[str, Any]:
+    """Returns what the judge of clients is told beside what all are."""
+    return {"limits": replace(CLIENT_LIMITS, **test.limits.given())}
+
+
 _Judge: TypeAlias = Callable[..., Report]
 _Asked: TypeAlias = Callable[[FtpHomeworkTest, Place], dict[str, Any]]
 
-_JUDGES: Final[Mapping[Side, tuple[_Judge, _Asked]]] = {"server": (judge_server, _of_server)}
-"""What judges each side, and what it is told. One that is added here is let in by `model.JUDGED_SIDES`."""
+_JUDGES: Final[Mapping[Side, tuple[_Judge, _Asked]]] = {
+    "server": (judge_server, _of_server),
+    "client": (judge_client, _of_client),
+}
+"""What judges each side, and what it is told."""
 
 
 def grade(test: FtpHomeworkTest, place: Place) -> list[Judged]:

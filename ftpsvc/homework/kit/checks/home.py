@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from ftpsvc.homework.kit.checks.tester import Checks, Tester, same
+from ftpsvc.homework.kit.checks.tester import INSIDE, Checks, Tester, same
 from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
 from ftpsvc.homework.kit.said import said
@@ -49,6 +49,8 @@ def _links(test: Tester) -> None:
 
 @CHECKS.add("cd out of the folder", "cd checks its path like every other operation", "C15")
 def _cd_out(test: Tester) -> None:
+    with test.conversation() as user:  # whoever lets nobody in anywhere keeps nothing apart either
+        user.cd("music")
     for way in ("..", "/..", "music/../.."):
         with test.entered() as user, suppress(Refused, Gone):
             user.cd(way)
@@ -102,6 +104,8 @@ def _other_user(test: Tester) -> None:
 
 def _no_way_out(test: Tester, *ways: str) -> None:
     """Expects that no operation shows or changes what lies there; how that is refused is left to the server."""
+    with test.conversation() as user:  # whoever shows nothing at all keeps nothing apart either
+        same(user.get("music/song.txt"), INSIDE.encode(), said("what lies in the folder"))
     for way in ways:
         for op in ("get", "put", "ls"):
             with test.entered() as user:
