@@ -14,7 +14,7 @@ from ftpsvc.credentials import Kind, LoginName
 from ftpsvc.exceptions import FtpsvcError
 from ftpsvc.homework.kit.declared import Account
 from ftpsvc.homework.kit.dialect import Conversation, Dialect, Entry, Op, Piece
-from ftpsvc.homework.kit.findings import Fault, Garbled, Refused
+from ftpsvc.homework.kit.findings import Fault, Garbled, NotScored, Refused
 from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.wire import MOST, Wire
 from ftpsvc.scram import ClientLogin
@@ -54,6 +54,9 @@ class BaseConversation(Conversation):
         try:
             scram = ClientLogin(LoginName(account.name, Kind.PASSWORD), account.password)
             first = scram.first()
+        except FtpsvcError as error:
+            raise NotScored(said("no log-in can carry that name or password")) from error
+        try:
             yield Piece(message({"op": "auth", "mechanism": scram.mechanism, "data": first}))
             final = scram.answer(self._step())
             yield Piece(message({"op": "auth", "data": final}))

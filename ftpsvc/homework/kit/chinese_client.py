@@ -78,7 +78,6 @@ CLIENT: Final[Mapping[str, str]] = {
     "it hangs: nothing happened for {seconds:g} s": "卡住了：{seconds:g} 秒内没有任何动静",
     "none came; it ended with {code}": "没有连接；它以 {code} 退出",
     "there is no such file": "没有这个文件",
-    "{seen} bytes for {wanted}, different from byte {first} on": "{seen} 字节（应为 {wanted}），从第 {first} 字节起不同",
     "a message that it failed": "一条说明失败的消息",
     "it says what it says when all went well": "它说的和成功时一样",
     "none came for {seconds:g} s": "{seconds:g} 秒内没有连接",

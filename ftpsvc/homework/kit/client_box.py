@@ -18,7 +18,7 @@ from ftpsvc.homework.kit import client_relay
 from ftpsvc.homework.kit.findings import Fault, Gone
 from ftpsvc.homework.kit.inside import Inside
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.sandbox.base import Job, Limits, Sandbox, SandboxError
+from ftpsvc.homework.sandbox.base import Cap, Job, Limits, Sandbox, SandboxError
 from ftpsvc.text import printable
 
 WALL: Final = 30.0
@@ -153,6 +153,12 @@ class ClientBox:
         """
         self.listener.close()
         return self._inside.end()
+
+    @property
+    def killed_by(self) -> Cap | None:
+        """The limit that ended it; None where none did, and before it was closed."""
+        outcome = self._inside.outcome
+        return outcome.killed_by if outcome is not None else None
 
     def write(self, name: str, content: bytes) -> None:
         """Puts a file into the box."""

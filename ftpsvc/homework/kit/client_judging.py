@@ -147,7 +147,8 @@ def _one(
         finally:
             box.close()
     if killed:
-        found = Fault(said("that it stays within its limits"), killed, found.sent if found else "")
+        stays = said("that it stays within its limits")
+        found = Fault(stays, killed, found.sent if found else "", box.killed_by)
     if found is None:
         return Result(check=check, status="passed"), None
     hopeless = found if isinstance(found, NoConnection) else None
@@ -167,4 +168,5 @@ def _failed(check: Check[ClientTester], fault: Fault, typed: str = "", output: s
         expected=fault.expected,
         seen=fault.seen,
         output=output,
+        killed_by=fault.killed_by,
     )

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from ftpsvc.homework.kit.chaos import Chaos
+from ftpsvc.homework.kit.checks.tester import same
 from ftpsvc.homework.kit.client_box import ClientBox
 from ftpsvc.homework.kit.client_words import Words
 from ftpsvc.homework.kit.findings import Fault, Hung
@@ -183,18 +184,7 @@ class ClientTester:
 def _same(seen: bytes | None, content: bytes, expected: str) -> None:
     if seen is None:
         raise Fault(expected, said("there is no such file"))
-    if seen != content:
-        first = next(
-            (at for at, (a, b) in enumerate(zip(seen, content, strict=False)) if a != b),
-            min(len(seen), len(content)),
-        )
-        raise Fault(
-            expected,
-            said(
-                "{seen} bytes for {wanted}, different from byte {first} on",
-                seen=len(seen), wanted=len(content), first=first,
-            ),
-        )  # fmt: skip
+    same(seen, content, expected)
 
 
 def _words(text: str) -> set[str]:

@@ -15,11 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ftpsvc.homework.grading.verdict import told
 from ftpsvc.homework.kit.findings import Gone
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.sandbox.base import Job, Outcome, Sandbox, SandboxError
-from ftpsvc.text import printable
+from ftpsvc.homework.sandbox.base import Job, Limits, Outcome, Sandbox, SandboxError
+from ftpsvc.text import format_size, printable
 
 SETUP_SECONDS: Final = 60.0
 """How long the sandbox may take until its helper calls: a time for a machine that stands still."""
@@ -110,7 +109,12 @@ class Inside:
         self.close()
         if self._outcome is None or self._job is None:
             raise self._error or SandboxError("the sandbox ended without a word")
-        return told(self._outcome, self._job.limits) if self._outcome.killed_by else ""
+        return _limit(self._outcome, self._job.limits)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None before it was closed."""
+        return self._outcome
 
     def _begin(self, where: Path) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -175,3 +179,26 @@ def _close(descriptors: list[int]) -> None:
 
 def _gone() -> Gone:
     return Gone(said("a program that runs"), said("the sandbox is gone"))
+
+
+def _limit(outcome: Outcome, limits: Limits) -> str:
+    """Returns which limit ended a sandbox, in one line; "" where none did."""
+    match outcome.killed_by:
+        case None:
+            return ""
+        case "cpu":
+            return said("stopped: more than {seconds:g} s of processor time", seconds=limits.cpu)
+        case "wall":
+            return said("stopped: not finished after {seconds:g} s", seconds=limits.wall)
+        case "memory":
+            return said("stopped: more than {size} of memory", size=format_size(limits.memory))
+        case "output":
+            return said("stopped: more than {size} of output", size=format_size(limits.output))
+        case "processes":
+            return said("stopped: more than {count} processes and threads at once", count=limits.processes)
+        case "disk":
+            return said(
+                "stopped: files of more than {size}, or one larger than {one}",
+                size=format_size(limits.disk),
+                one=format_size(limits.file),
+            )

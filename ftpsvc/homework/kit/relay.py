@@ -24,7 +24,7 @@ _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
 def main() -> None:
     """Prepares the folder, starts the server, and does what the tester asks for until that hangs up."""
-    where, given = sys.argv[1], json.loads(sys.argv[2])
+    given, where = json.loads(sys.argv[1]), sys.argv[2]
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.connect(where)
     try:

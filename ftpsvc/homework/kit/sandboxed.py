@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import secrets
-import shutil
 import socket
-import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,13 +12,11 @@ from typing import Any, Final, Self
 from ftpsvc.homework.kit import relay
 from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.findings import Fault, Gone
+from ftpsvc.homework.kit.inside import Inside
 from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.server import Prepared, Usage
-from ftpsvc.homework.sandbox.base import BOX, Cap, Job, Limits, Outcome, Sandbox, SandboxError
-from ftpsvc.text import format_size, printable
-
-SETUP_SECONDS: Final = 60.0
-"""How long the sandbox may take until its relay calls: a time for a machine that stands still."""
+from ftpsvc.homework.sandbox.base import BOX, Cap, Job, Limits, Sandbox
+from ftpsvc.text import printable
 
 START: Final = 20.0
 """Seconds that a server may take until it listens."""
@@ -35,8 +28,6 @@ LIMITS: Final = Limits(cpu=20, wall=WALL, memory=512 << 20, processes=96, file=6
 """What a server may use during one check."""
 
 _RELAY: Final = ".ftpsvc-relay.py"
-_MOST: Final = 1 << 16
-_HINT: Final = "the folder for temporary files must be one that every user may pass through: set TMPDIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +39,6 @@ class HandIn:
         port: The port that it then listens on.
         folder: Its files.
         python: The sandbox's Python, for the relay.
-        shared: The folder that it shares, relative to its files.
         reset: What is run in its files before anything else, or ().
         mounts: What its Python needs to see of this machine.
         start: Seconds that it may take until it listens.
@@ -59,7 +49,6 @@ class HandIn:
     port: int
     folder: Path
     python: str
-    shared: str = "shared"
     reset: tuple[str, ...] = ()
     start: float = START
     mounts: tuple[Path, ...] = ()
@@ -77,14 +66,10 @@ class SandboxedServer:
     """
 
     def __init__(self, sandbox: Sandbox, hand_in: HandIn, prepared: Prepared, patience: float) -> None:
-        self._sandbox = sandbox
         self._hand_in = hand_in
         self._prepared = prepared
         self._patience = patience
-        self._lock = threading.Lock()
-        self._outcome: Outcome | None = None
-        self._error: Exception | None = None
-        self._killed = ""
+        self._inside = Inside(sandbox, max(patience, hand_in.start))
 
     @property
     def _listening(self) -> str:
@@ -102,12 +87,24 @@ class SandboxedServer:
             SandboxError: The sandbox failed; nothing is left.
             Fault: The server does not listen; nothing is left.
         """
-        self._place = Path(tempfile.mkdtemp(prefix="ftpsvc-kit-"))
-        try:
-            self._start()
-        except BaseException:
-            shutil.rmtree(self._place, ignore_errors=True)
-            raise
+        given = {
+            "folders": self._prepared.folders,
+            "files": self._prepared.files,
+            "links": self._prepared.links,
+            "reset": self._hand_in.reset,
+            "command": self._hand_in.command,
+            "port": self._hand_in.port,
+        }
+        self._inside.start(
+            Job(
+                argv=(self._hand_in.python, "-I", _RELAY, json.dumps(given)),
+                folder=self._hand_in.folder,
+                files={_RELAY: Path(relay.__file__)},
+                limits=self._hand_in.limits,
+                env={"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+                mounts=self._hand_in.mounts,
+            )
+        )
         try:
             self._wait_until_it_listens()
         except Fault as fault:
@@ -130,19 +127,23 @@ class SandboxedServer:
         Raises:
             Fault: It takes none.
         """
-        answer, passed = self._ask({"do": "connect", "seconds": self._patience})
-        if passed is None:
+        answer, passed = self._inside.ask({"do": "connect", "seconds": self._patience}, most=1)
+        if not passed:
             raise Gone(said("a connection to be accepted"), printable(str(answer.get("error"))))
-        return passed
+        connection = socket.socket(fileno=passed[0])
+        if (connection.family, connection.type) != (socket.AF_INET, socket.SOCK_STREAM):
+            connection.close()
+            raise Gone(said("a connection to be accepted"), said("the sandbox is gone"))
+        return connection
 
     def drained(self, connection: socket.socket) -> bool:
         """Waits until the server has read all that was sent on a connection; False when the patience is over."""
         port = connection.getsockname()[1]
-        return self._ask({"do": "drained", "from": port, "seconds": self._patience})[0].get("drained") is True
+        return self._ask({"do": "drained", "from": port, "seconds": self._patience}).get("drained") is True
 
     def content(self, name: str) -> bytes | None:
         """Returns the first 4 KiB of a file in the box; None where there is none to be read."""
-        answer, _ = self._ask({"do": "read", "path": name})
+        answer = self._ask({"do": "read", "path": name})
         try:
             return base64.b64decode(answer["content"])
         except (KeyError, TypeError, ValueError):
@@ -150,7 +151,7 @@ class SandboxedServer:
 
     def exit(self, seconds: float = 0.0) -> int | None:
         """Returns the exit code of the server's process; None while it runs, and does so for some seconds more."""
-        code = self._ask({"do": "status", "seconds": seconds})[0].get("exit")
+        code = self._ask({"do": "status", "seconds": seconds}).get("exit")
         return code if isinstance(code, int) else None
 
     def again(self, signal: int) -> None:
@@ -159,25 +160,23 @@ class SandboxedServer:
         Raises:
             Fault: It does not.
         """
-        answer, _ = self._ask({"do": "again", "signal": signal, "seconds": self._hand_in.start})
+        answer = self._ask({"do": "again", "signal": signal, "seconds": self._hand_in.start})
         self._listens(answer, said("that it starts again at once, on the same port"))
 
     def usage(self) -> Usage:
         """Returns what the server uses, with all processes that it started."""
-        answer, _ = self._ask({"do": "usage"})
+        answer = self._ask({"do": "usage"})
         numbers = [answer.get(name) for name in ("threads", "descriptors", "peak")]
         return Usage(*(one if isinstance(one, int) else 0 for one in numbers))
 
     def holding(self, text: str) -> list[str]:
         """Returns the files in the box that hold a text, but for the one that tells us of it."""
-        names = self._ask({"do": "find", "text": text, "but": [FILE, _RELAY]})[0].get("names")
+        names = self._ask({"do": "find", "text": text, "but": [FILE, _RELAY]}).get("names")
         return [printable(str(one)) for one in names] if isinstance(names, list) else []
 
     def close(self) -> None:
         """Ends it with all that it started, and waits until that is gone. A second call does nothing."""
-        self._control.close()
-        self._thread.join()
-        shutil.rmtree(self._place, ignore_errors=True)
+        self._inside.close()
 
     def end(self) -> str:
         """Closes it, and returns which limit ended it before, in one line; "" where none did.
@@ -185,82 +184,25 @@ class SandboxedServer:
         Raises:
             SandboxError: The sandbox failed.
         """
-        self.close()
-        if self._outcome is None:
-            raise self._error or SandboxError("the sandbox ended without a word")
-        return _limit(self._outcome, self._hand_in.limits)
+        return self._inside.end()
 
     @property
     def killed_by(self) -> Cap | None:
         """The limit that ended it; None where none did, and before it was closed."""
-        return self._outcome.killed_by if self._outcome is not None else None
+        outcome = self._inside.outcome
+        return outcome.killed_by if outcome is not None else None
 
     def output(self) -> str:
         """Returns the last lines that it wrote, escaped; "" before it was closed."""
-        if self._outcome is None:
+        outcome = self._inside.outcome
+        if outcome is None:
             return ""
-        text = (self._outcome.stderr or self._outcome.stdout).decode("utf-8", "replace")
+        text = (outcome.stderr or outcome.stdout).decode("utf-8", "replace")
         return "\n".join(printable(line)[:300] for line in text.strip().splitlines()[-6:])
-
-    def _start(self) -> None:
-        # Who the sandbox runs as is somebody else, who may pass here and reach one name that nobody else can guess.
-        self._place.chmod(0o711)
-        where = self._place / secrets.token_hex(8)
-        given = {
-            "folders": self._prepared.folders,
-            "files": self._prepared.files,
-            "links": self._prepared.links,
-            "reset": self._hand_in.reset,
-            "command": self._hand_in.command,
-            "port": self._hand_in.port,
-        }
-        job = Job(
-            argv=(self._hand_in.python, "-I", _RELAY, str(where), json.dumps(given)),
-            folder=self._hand_in.folder,
-            files={_RELAY: Path(relay.__file__)},
-            limits=self._hand_in.limits,
-            env={"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            mounts=(self._place, *self._hand_in.mounts),
-        )
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            try:
-                listener.bind(str(where))
-            except OSError as error:
-                raise SandboxError(f"cannot listen in {self._place}: {error}", hint=_HINT) from error
-            where.chmod(0o666)
-            listener.listen(1)
-            listener.settimeout(0.1)
-            self._thread = threading.Thread(target=self._run, args=(job,), name="student's server")
-            self._thread.start()
-            try:
-                self._control = self._called(listener)
-            except BaseException:
-                listener.close()  # a relay that called meanwhile ends by that, and the sandbox with it
-                self._thread.join()
-                raise
-        os.unlink(where)  # the server, which is the same user, finds no way to call us
-        self._control.settimeout(max(self._patience, self._hand_in.start) + SETUP_SECONDS)
-
-    def _called(self, listener: socket.socket) -> socket.socket:
-        while True:
-            running = self._thread.is_alive()
-            try:
-                return listener.accept()[0]
-            except TimeoutError:
-                if not running:
-                    said = self.output() or str(self._error)
-                    reason = f"the relay in the sandbox did not call: {printable(said)}"
-                    raise SandboxError(reason, hint=_HINT) from None
-
-    def _run(self, job: Job) -> None:
-        try:
-            self._outcome = self._sandbox.run(job)
-        except Exception as error:  # noqa: BLE001 -- it is told by the thread that waits
-            self._error = error
 
     def _wait_until_it_listens(self) -> None:
         expected = self._listening
-        started = self._received()[0]
+        started, _ = self._inside.hear()
         if started.get("failed") == "reset":
             name, code = " ".join(self._hand_in.reset), started.get("exit")
             raise Fault(
@@ -275,7 +217,7 @@ class SandboxedServer:
             raise Fault(
                 expected, said("{name} does not start: {reason}", name=printable(str(name)), reason=reason)
             )
-        answer, _ = self._ask({"do": "ready", "seconds": self._hand_in.start})
+        answer = self._ask({"do": "ready", "seconds": self._hand_in.start})
         self._listens(answer, expected)
 
     def _listens(self, answer: dict[str, Any], expected: str) -> None:
@@ -286,52 +228,5 @@ class SandboxedServer:
                 expected, said("nothing listens there after {seconds:g} s", seconds=self._hand_in.start)
             )
 
-    def _ask(self, question: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
-        with self._lock:
-            try:
-                self._control.send(json.dumps(question).encode())
-                return self._received()
-            except OSError as error:
-                raise Gone(said("a server that runs"), said("the sandbox is gone")) from error
-
-    def _received(self) -> tuple[dict[str, Any], socket.socket | None]:
-        """Returns one answer of the relay, which is believed nothing, and the connection that came with it."""
-        data, passed, _, _ = socket.recv_fds(self._control, _MOST, 1, socket.MSG_CMSG_CLOEXEC)
-        connection = socket.socket(fileno=passed[0]) if passed else None
-        try:
-            answer = json.loads(data)
-            if not isinstance(answer, dict):
-                raise ValueError("no object")
-            if connection is not None and (connection.family, connection.type) != (
-                socket.AF_INET,
-                socket.SOCK_STREAM,
-            ):
-                raise ValueError("no connection")
-        except (ValueError, RecursionError) as error:
-            if connection is not None:
-                connection.close()
-            raise Gone(said("a server that runs"), said("the sandbox is gone")) from error
-        return answer, connection
-
-
-def _limit(outcome: Outcome, limits: Limits) -> str:
-    """Returns which limit ended a server, in one line; "" where none did."""
-    match outcome.killed_by:
-        case None:
-            return ""
-        case "cpu":
-            return said("stopped: more than {seconds:g} s of processor time", seconds=limits.cpu)
-        case "wall":
-            return said("stopped: not finished after {seconds:g} s", seconds=limits.wall)
-        case "memory":
-            return said("stopped: more than {size} of memory", size=format_size(limits.memory))
-        case "output":
-            return said("stopped: more than {size} of output", size=format_size(limits.output))
-        case "processes":
-            return said("stopped: more than {count} processes and threads at once", count=limits.processes)
-        case "disk":
-            return said(
-                "stopped: files of more than {size}, or one larger than {one}",
-                size=format_size(limits.disk),
-                one=format_size(limits.file),
-            )
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        return self._inside.ask(question)[0]

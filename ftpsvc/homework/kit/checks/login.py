@@ -108,15 +108,9 @@ def _clear(test: Tester) -> None:
         with test.conversation():
             return
     account = test.accounts[0]
-    with test.greeted() as user:
-        recorded = user.wire.record = []
-        test.log_in(user, account)
+    recorded = _recorded(test, account)
     if account.password.encode() in b"".join(recorded):
-        raise Fault(
-            said("that the password does not cross the wire"),
-            said("the password, as it is typed"),
-            user.wire.sent,
-        )
+        raise Fault(said("that the password does not cross the wire"), said("the password, as it is typed"))
 
 
 @CHECKS.add(
@@ -129,9 +123,7 @@ def _replay(test: Tester) -> None:
         with test.conversation():
             return
     account = test.accounts[0]
-    with test.greeted() as user:
-        recorded = user.wire.record = []
-        test.log_in(user, account)
+    recorded = _recorded(test, account)
     what = said("the bytes of an earlier log-in")
     with test.greeted() as thief, suppress(Refused, Gone):
         # What is due next is read as in a log-in with a wrong password, and what was heard is sent in its place.
@@ -166,6 +158,14 @@ def _stored(test: Tester) -> None:
                 said("that no file holds the password of {name}", name=account.name), ", ".join(found)[:200]
             )
     alive(test, said("log-ins"))
+
+
+def _recorded(test: Tester, account: Account) -> list[bytes]:
+    """Logs in, and returns all that was sent for it."""
+    with test.greeted() as user:
+        recorded = user.wire.record = []
+        test.log_in(user, account)
+    return recorded
 
 
 def _impostor(account: Account) -> Account:
