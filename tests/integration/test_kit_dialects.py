@@ -254,6 +254,11 @@ USERS = (
 )
 
 
+SAMPLE = ("odd user names", "more than there is room for", "an upload goes on")
+"""Of each point that the base profile has not, one: a log-in by password is 600,000 iterations."""
+
+
+@pytest.mark.timeout(1800)
 def test_the_real_server_does_all_that_is_asked_of_a_student(tmp_path: Path) -> None:
     number = iter(range(100))
     report = judge(
@@ -262,7 +267,7 @@ def test_the_real_server_does_all_that_is_asked_of_a_student(tmp_path: Path) -> 
         profile="full",
         patience=LONG,
         seconds=30 * LONG,
-        checks=CHECKS if full() else [one for one in CHECKS if one.point in (1, 4, 9)],
+        checks=CHECKS if full() else [one for one in CHECKS if one.name in SAMPLE],
     )
     assert [(one.check.name, one.seen) for one in report.failed] == []
     assert report.total() == ((115, 115) if full() else (30, 30))

@@ -17,10 +17,11 @@ from ftpsvc.homework.kit.dialect import Conversation, Dialect, Entry, Op, Piece
 from ftpsvc.homework.kit.findings import Fault, Garbled, NotScored, Refused
 from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.wire import MOST, Wire
-from ftpsvc.scram import ClientLogin
+from ftpsvc.scram import ClientLogin, prepared
 from ftpsvc.text import printable
 
 _LONGEST: Final = 65536
+_NO_NAME: Final = said("no log-in can carry that name or password")
 _ALGORITHMS: Final = ("sha256", "md5")
 
 
@@ -52,10 +53,13 @@ class BaseConversation(Conversation):
     def login(self, account: Account) -> Iterator[Piece]:
         """Logs in by SCRAM-SHA-256 (docs/protocol.md section 11)."""
         try:
+            same = prepared(account.name) == account.name  # else SCRAM itself makes it another name
             scram = ClientLogin(LoginName(account.name, Kind.PASSWORD), account.password)
             first = scram.first()
         except FtpsvcError as error:
-            raise NotScored(said("no log-in can carry that name or password")) from error
+            raise NotScored(_NO_NAME) from error
+        if not same:
+            raise NotScored(_NO_NAME)
         try:
             yield Piece(message({"op": "auth", "mechanism": scram.mechanism, "data": first}))
             final = scram.answer(self._step())
