@@ -90,7 +90,7 @@ class Channel:
             LocalProtocolError: A payload is under way: it comes first.
         """
         connection, buffer = self.connection, self.connection.buffer
-        idle = Deadline(wait, phase).or_sooner(within)
+        idle: Deadline | None = None
         header: Deadline | None = None
         while True:
             if self._events:
@@ -101,6 +101,8 @@ class Channel:
             event = connection.next_event()
             if event is not None:
                 return event
+            if idle is None:  # not before: most often it is there
+                idle = Deadline(wait, phase).or_sooner(within)
             if self.before_wait is not None:
                 self.before_wait()
             self.flush()

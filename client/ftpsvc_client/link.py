@@ -246,7 +246,8 @@ class Link:
         if self._unproved is not None:
             raise self._unproved
         connection = self.channel.connection
-        header = len(request.encode())
+        encoded = request.encode()
+        header = len(encoded)
         if header > self._max_header:
             raise InvalidRequest(
                 f"{request.op}: a name is too long for this server "
@@ -261,7 +262,7 @@ class Link:
             self.collect()
         self._answers.append(answer)
         self._waits.append(wait)
-        self.channel.queue(connection.send_request(request))
+        self.channel.queue(connection.send_request(request, encoded))
 
     def collect(self) -> None:
         """Waits for the oldest answer that is due and hands it to who asked for it.

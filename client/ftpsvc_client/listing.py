@@ -12,7 +12,7 @@ from ftpsvc.exceptions import (
     RemoteProtocolError,
 )
 from ftpsvc.paths import is_addressable
-from ftpsvc.protocol import headers
+from ftpsvc.protocol import headers, onepass
 from ftpsvc.protocol.connection import ResponseReceived
 from ftpsvc.protocol.headers import EntryLine, Listing, Ls, explain
 from ftpsvc.protocol.limits import MAX_PAGE_BYTES
@@ -181,7 +181,10 @@ def _entries(link: Link, event: ResponseReceived) -> tuple[list[RemoteEntry], st
     try:
         for line in bytes(data).splitlines():
             if line.strip():
-                entries.append(RemoteEntry.from_line(EntryLine.model_validate(decode_object(line))))
+                found = onepass.read(EntryLine, line)
+                if found is None:
+                    found = EntryLine.model_validate(decode_object(line))
+                entries.append(RemoteEntry.from_line(found))
     except ValidationError as error:
         raise InvalidHeader(f"a line of a listing is not what it should be: {explain(error)}") from None
     return entries, answer.cursor

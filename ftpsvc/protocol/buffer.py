@@ -6,6 +6,8 @@ here two offsets move, and what is left is moved to the front only when room is 
 
 from __future__ import annotations
 
+import struct
+
 _SMALL = 4096
 _LARGE = 256 * 1024
 """A read that fills the buffer doubles it up to this: one system call for some sixty files of 4 KiB."""
@@ -34,6 +36,22 @@ class ReceiveBuffer:
     def peek(self, count: int) -> memoryview:
         """Returns a view of the next `count` bytes, or of all there are if fewer."""
         return self._view[self._start : min(self._start + count, self._end)]
+
+    def unpack(self, what: struct.Struct) -> tuple[int, ...]:
+        """Returns the numbers that the next bytes are, as many as `what` needs, which must be there."""
+        return what.unpack_from(self._view, self._start)
+
+    def take(self, skip: int, count: int) -> bytes:
+        """Takes `skip` bytes and `count` more, which must be there, and returns a copy of the latter."""
+        start = self._start + skip
+        end = start + count
+        if end > self._end:
+            raise ValueError(f"cannot take {skip + count} of {len(self)} bytes")
+        data = bytes(self._view[start:end])
+        self._start = end
+        if end == self._end:
+            self._start = self._end = 0
+        return data
 
     def discard(self, count: int) -> None:
         """Drops the next `count` bytes, which must be there."""

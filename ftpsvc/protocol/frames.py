@@ -44,14 +44,13 @@ def take_header(buffer: ReceiveBuffer, limit: int) -> bytes | None:
     Raises:
         HeaderTooLarge: The prefix announces a length outside 2..limit. Raised as soon as the prefix is there.
     """
-    if len(buffer) < PREFIX_BYTES:
+    held = len(buffer)
+    if held < PREFIX_BYTES:
         return None
-    (length,) = _PREFIX.unpack_from(buffer.peek(PREFIX_BYTES))
+    (length,) = buffer.unpack(_PREFIX)
     if not MIN_HEADER <= length <= limit:
         raise HeaderTooLarge(length, limit)
-    if len(buffer) < PREFIX_BYTES + length:
+    if held < PREFIX_BYTES + length:
         buffer.expect(PREFIX_BYTES + length)
         return None
-    header = bytes(buffer.peek(PREFIX_BYTES + length)[PREFIX_BYTES:])
-    buffer.discard(PREFIX_BYTES + length)
-    return header
+    return buffer.take(PREFIX_BYTES, length)
