@@ -6,7 +6,7 @@ The rules are those of docs/protocol.md section 4; this file is the one place th
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ftpsvc.exceptions import InvalidPath
 
@@ -25,8 +25,7 @@ _WINDOWS_DEVICES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RemotePath:
+class RemotePath(NamedTuple):
     """A path on a server: absolute, normalised to NFC, without `.` and `..`; the root has no parts.
 
     Attributes:

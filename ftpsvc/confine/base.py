@@ -91,11 +91,13 @@ class Directory(ABC):
 
     Attributes:
         fd: Its descriptor, or None where entries are reached by checked paths.
+        inode: Its number, which stays the same wherever it is moved while it is open; None likewise.
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "inode")
 
     fd: int | None
+    inode: int | None
 
     @abstractmethod
     def _spell(self, name: Name) -> Name:

@@ -35,9 +35,11 @@ class CheckedDirectory(Directory):
     __slots__ = ("_device", "_names", "_top")
 
     fd: None
+    inode: None
 
     def __init__(self, top: str, names: tuple[str, ...], device: int) -> None:
         self.fd = None
+        self.inode = None
         self._top = top
         self._names = names
         self._device = device

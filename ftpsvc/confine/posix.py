@@ -29,8 +29,9 @@ class PosixDirectory(Directory):
 
     fd: int
 
-    def __init__(self, fd: int, device: int, *, lent: bool = False) -> None:
+    def __init__(self, fd: int, device: int, inode: int | None, *, lent: bool = False) -> None:
         self.fd = fd
+        self.inode = inode
         self._device = device
         self._lent = lent  # the descriptor is another handle's, and not to be closed by this one
 
@@ -42,12 +43,13 @@ class PosixDirectory(Directory):
         check_component(name)
         fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=self.fd)
         try:
-            if os.fstat(fd).st_dev != self._device:
+            info = os.fstat(fd)
+            if info.st_dev != self._device:
                 raise error(errno.EXDEV)
         except BaseException:
             os.close(fd)
             raise
-        return PosixDirectory(fd, self._device)
+        return PosixDirectory(fd, self._device, info.st_ino)
 
     def open_file(self, name: Name) -> int:
         check_component(name)
@@ -84,7 +86,7 @@ class PosixDirectory(Directory):
                 os.close(fd)
 
     def _again(self) -> PosixDirectory:
-        return PosixDirectory(self.fd, self._device, lent=True)
+        return PosixDirectory(self.fd, self._device, self.inode, lent=True)
 
 
 class PosixRoot(PosixDirectory):
@@ -94,4 +96,5 @@ class PosixRoot(PosixDirectory):
 
     def __init__(self, path: str | bytes | Path) -> None:
         fd = os.open(path, _ROOT_FLAGS)
-        super().__init__(fd, os.fstat(fd).st_dev)
+        info = os.fstat(fd)
+        super().__init__(fd, info.st_dev, info.st_ino)

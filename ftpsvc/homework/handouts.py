@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -153,7 +153,7 @@ class Handouts(Storage):
     def stat(self, path: RemotePath) -> Entry:
         with self._in(path) as (storage, inner):
             entry = storage.stat(inner)
-        return replace(entry, name="" if path.is_root else path.name)
+        return entry._replace(name="" if path.is_root else path.name)
 
     def list(
         self,
@@ -181,7 +181,7 @@ class Handouts(Storage):
             if recursive:
                 with self._in(RemotePath((name,))) as (storage, inner):
                     page = storage.list(inner, after=beneath, limit=limit, recursive=True)
-                entries += [replace(one, where=(name, *one.where)) for one in page.entries]
+                entries += [one._replace(where=(name, *one.where)) for one in page.entries]
                 if page.cursor is not None:
                     ends.append((name, *page.cursor))
         entries.sort(key=_place)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import ClassVar
 
 from ftpsvc.exceptions import InvalidPath, PermissionDenied, StorageError
@@ -60,7 +59,7 @@ class OwnView(Storage):
         if path.is_root:
             return Entry("", "dir", mode=0o555)
         with self._told(path):
-            return replace(self._storage.stat(self._inner(path)), name=path.name)
+            return self._storage.stat(self._inner(path))._replace(name=path.name)
 
     def list(
         self,
@@ -85,7 +84,7 @@ class OwnView(Storage):
             if recursive:
                 room = limit - len(entries)
                 page = self.list(RemotePath((name,)), after=beneath, limit=room, recursive=True)
-                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
+                entries += [entry._replace(where=(name, *entry.where)) for entry in page.entries]
                 if page.cursor is not None:
                     return Page(entries, (name, *page.cursor))
         return Page(entries, None)

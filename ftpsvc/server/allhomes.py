@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from ftpsvc.exceptions import (
     AlreadyExists,
@@ -96,7 +95,7 @@ class AllHomes(Storage):
             if recursive and self._homes.exists(name):
                 with prefixed(name), self._homes.visit(name, quotas[name]) as storage:
                     page = storage.list(ROOT, after=beneath, limit=limit - len(entries), recursive=True)
-                entries += [replace(entry, where=(name, *entry.where)) for entry in page.entries]
+                entries += [entry._replace(where=(name, *entry.where)) for entry in page.entries]
                 if page.cursor is not None:
                     return Page(entries, (name, *page.cursor))
         return Page(entries, None)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ftpsvc.protocol.connection import RequestReceived
 from ftpsvc.protocol.headers import Put
@@ -41,8 +40,7 @@ class Budget:
             self._free.release(count)
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(NamedTuple):
     """What a `put` has come to that waits: everything is there but the commit.
 
     Attributes:
@@ -58,8 +56,7 @@ class Later:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """One upload of a batch.
 
     Attributes:

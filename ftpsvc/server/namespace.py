@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from ftpsvc.exceptions import InvalidPath, NotFound, PermissionDenied, StorageError
 from ftpsvc.paths import ROOT, RemotePath
@@ -30,8 +30,7 @@ class Mount:
     writable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a path leads. A context manager: errors of the storage that leave it name paths as the client knows them.
 
     Attributes:
@@ -79,7 +78,8 @@ class Namespace:
         """
         for mount in self._mounts:
             if path.starts_with(mount.prefix):
-                return Place(path, mount, RemotePath(path.parts[len(mount.prefix.parts) :]))
+                above = len(mount.prefix.parts)
+                return Place(path, mount, RemotePath(path.parts[above:]) if above else path)
         raise NotFound(str(path))
 
     def is_mount_point(self, path: RemotePath) -> bool:

@@ -57,8 +57,7 @@ class Digest(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What is known of one name.
 
     Attributes:

@@ -60,27 +60,29 @@ class _Commit:
     def __init__(self, upload: LocalUpload, digest: str) -> None:
         self.upload = upload
         self.outcome: Entry | FtpsvcError | None = None
-        self._try(lambda: upload.seal(digest))
-
-    def _try(self, step: Callable[[], Entry | None]) -> None:
-        """Takes a step of the commit, if all before it went well."""
-        if isinstance(self.outcome, FtpsvcError):
-            return
         try:
-            self.outcome = step() or self.outcome
+            upload.seal(digest)
         except FtpsvcError as error:
             self.outcome = error
-        except OSError as problem:
-            self.upload.abort()
-            self.outcome = storage_error(problem, self.upload.path)
 
     def sync(self) -> None:
-        """Makes the file durable."""
-        self._try(self.upload.sync)
+        """Makes the file durable, if it was sealed."""
+        if self.outcome is None:
+            try:
+                self.upload.sync()
+            except FtpsvcError as error:
+                self.outcome = error
 
-    def publish(self, directory: Callable[[], Directory]) -> None:
-        """Puts it in place."""
-        self._try(lambda: self.upload.publish(directory()))
+    def publish(self, directory: Callable[[tuple[str, ...]], Directory]) -> None:
+        """Puts it in place, if all before went well; `directory` opens that of its path."""
+        if self.outcome is None:
+            try:
+                self.outcome = self.upload.publish(directory(self.upload.path.parts[:-1]))
+            except FtpsvcError as error:
+                self.outcome = error
+            except OSError as problem:  # the directory's
+                self.upload.abort()
+                self.outcome = storage_error(problem, self.upload.path)
 
     def names_failed(self, problem: OSError) -> None:
         """Notes that its name is in place and cannot be made durable."""
@@ -103,28 +105,27 @@ def commit_together(
     """
     commits = [_Commit(upload, digest) for upload, digest in uploads]
     opened: dict[tuple[str, ...], Directory] = {}
-    members: dict[tuple[str, ...], list[_Commit]] = {}
     try:
         if volume.durable:
             syncers.each([commit.sync for commit in commits])
+
+        def directory(parts: tuple[str, ...]) -> Directory:
+            # Walked anew, once for all: since the uploads began, a directory on the way may have been moved.
+            found = opened.get(parts)
+            if found is None:
+                found = opened[parts] = volume.enter(parts)
+            return found
+
         for commit in commits:
-            parts = commit.upload.path.parts[:-1]
-
-            def directory(parts: tuple[str, ...] = parts) -> Directory:
-                # Walked anew, once for all: since the uploads began, a directory on the way may have been moved.
-                if parts not in opened:
-                    opened[parts] = volume.enter(parts)
-                return opened[parts]
-
             commit.publish(directory)
-            members.setdefault(parts, []).append(commit)
 
         def sync_names(parts: tuple[str, ...]) -> None:
             try:
                 volume.sync_names(parts, opened[parts])
             except OSError as problem:
-                for commit in members[parts]:
-                    commit.names_failed(problem)
+                for commit in commits:
+                    if commit.upload.path.parts[:-1] == parts:
+                        commit.names_failed(problem)
 
         if volume.durable:
             syncers.each([lambda parts=parts: sync_names(parts) for parts in opened])  # type: ignore[misc]

@@ -241,8 +241,7 @@ class Volume:
         return [self._stripes[number] for number in sorted({self._stripe(*place) for place in places})]
 
     def _stripe(self, directory: Directory, name: str) -> int:
-        inode = None if directory.fd is None else os.fstat(directory.fd).st_ino
-        return hash((inode, name)) % _STRIPES
+        return hash((directory.inode, name)) % _STRIPES
 
     def guard(self, directory: Directory, name: Name) -> threading.Lock:
         """Returns the same lock for a name as it is on the disk."""
