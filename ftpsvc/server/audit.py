@@ -121,6 +121,10 @@ class Audit:
             urgency: How soon it must be safe.
             fields: What belongs to it; None is left out. Never a secret, never content.
         """
+        self.add(event, fields, urgency)
+
+    def add(self, event: str, fields: dict[str, Any], urgency: Urgency) -> None:
+        """As `record`, for fields that are together already."""
         data = line(event, fields)
         with self._lock:
             self._held.append(data)
@@ -277,11 +281,12 @@ def line(event: str, fields: dict[str, Any]) -> bytes:
     """Returns an event as it is written: a line of ASCII, 64 KiB at most."""
     values: dict[str, Any] = {"time": now(), "event": event}
     for key, value in fields.items():
-        if isinstance(value, str):
+        if value is None:
+            continue
+        if isinstance(value, str) and len(value) > _TEXT_CHARACTERS:
             limit = _PATH_CHARACTERS if key in _PATHS else _TEXT_CHARACTERS
-            values[key] = value if len(value) <= limit else value[:limit] + "..."
-        elif value is not None:
-            values[key] = value
+            value = value if len(value) <= limit else value[:limit] + "..."
+        values[key] = value
     try:
         data = to_json(values, ensure_ascii=True)  # a quarter of the time of json.dumps, for each small file
     except PydanticSerializationError:  # half a surrogate pair, in whatever a client made up

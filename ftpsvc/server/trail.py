@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ftpsvc.exceptions import FtpsvcError, InvalidPath
 from ftpsvc.protocol.connection import RequestReceived
-from ftpsvc.protocol.headers import Get, IssueToken, Patch, Put, RevokeToken
+from ftpsvc.protocol.headers import Get, IssueToken, Patch, Put, Request, RevokeToken
 from ftpsvc.server.audit import Audit, Urgency
 from ftpsvc.server.exchange import Exchange
 from ftpsvc.server.session import Rights, Session
@@ -63,7 +63,9 @@ def request(
             if left_out is None:
                 return
     fields: dict[str, Any] = {"result": result, **_who(session)}
-    fields |= _what(session, event, exchange.about) | exchange.about
+    if event.request is not None:
+        _add_what(fields, session, event.request, exchange.about)
+    fields |= exchange.about
     fields["result"] = result
     if stranger:
         fields = {key: _shortened(value) for key, value in fields.items()} | {"left_out": left_out or None}
@@ -76,7 +78,7 @@ def request(
         urgency = Urgency.SYNCED
     elif op == "auth" or outcome is not None:
         urgency = Urgency.WRITTEN
-    audit.record(_NAMES.get(op, op), urgency=urgency, **fields)
+    audit.add(_NAMES.get(op, op), fields, urgency)
 
 
 def _shortened(value: Any) -> Any:
@@ -106,12 +108,17 @@ def _who(session: Session) -> dict[str, Any]:
     }
 
 
-def _what(session: Session, event: RequestReceived, about: Mapping[str, str | int]) -> dict[str, Any]:
-    """Returns what the request says that may be kept. Never a verifier: fields are named one by one."""
-    asked = event.request
-    if asked is None:
-        return {}
-    fields: dict[str, Any] = {}
+def _add_what(
+    fields: dict[str, Any], session: Session, asked: Request, about: Mapping[str, str | int]
+) -> None:
+    """Adds what the request says that may be kept. Never a verifier: fields are named one by one."""
+    if isinstance(asked, (Get, Put)) and "path" in about:  # as most are, and many
+        fields["path"] = about["path"]
+        if isinstance(asked, Put):
+            fields["size"] = asked.size
+        if asked.offset:
+            fields["offset"] = asked.offset
+        return
     for key in ("path", "to"):
         # Not getattr: what a model does not have costs pydantic an exception.
         text = asked.__dict__.get(key)
@@ -128,7 +135,6 @@ def _what(session: Session, event: RequestReceived, about: Mapping[str, str | in
         fields["token"] = asked.token or "all"
     elif isinstance(asked, IssueToken):
         fields["label"] = asked.label
-    return fields
 
 
 def _absolute(session: Session, text: str) -> str:
