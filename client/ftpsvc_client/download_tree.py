@@ -72,6 +72,22 @@ class _Job(NamedTuple):
     path: str
 
 
+class _Folder(NamedTuple):
+    """A directory of the target.
+
+    Attributes:
+        directory: It, open.
+        left_over: Names in it of which there are parts.
+        taken: Names in it that were asked for, where it was made by us: all others are free, and need no look. What
+            somebody else puts there meanwhile is found when a file gets its name, as it would be after a look. None:
+            it was there before.
+    """
+
+    directory: Directory
+    left_over: set[str]
+    taken: set[str] | None
+
+
 class _Ended(ConnectionLost):
     """The connection was given up over one file, which has been reported: the others need a new one."""
 
@@ -122,7 +138,7 @@ class TreeDownload:
         self._todo: deque[_Job] = deque()
         self._unanswered: deque[_Job] = deque()
         self._refused: list[tuple[_Job, FtpsvcError]] = []
-        self._folders: OrderedDict[tuple[str, ...], tuple[Directory, set[str]]] = OrderedDict()
+        self._folders: OrderedDict[tuple[str, ...], _Folder] = OrderedDict()
         self._twins: dict[tuple[str, ...], set[str]] = {}
         self._expected = [0, 0]
         self.report = TreeReport()
@@ -134,7 +150,7 @@ class TreeDownload:
 
     def __exit__(self, *_: object) -> None:
         while self._folders:
-            self._folders.popitem()[1][0].close()
+            self._folders.popitem()[1].directory.close()
 
     def pages(self, path: str, *, digests: bool = False) -> listing.Pages:
         """Returns a listing of all that is beneath a path, for `next_page`."""
@@ -268,7 +284,7 @@ class TreeDownload:
             # What was under way has left a part by now, which nobody has seen yet.
             names = self._unanswered[0].names
             if names[:-1] in self._folders:
-                self._folders[names[:-1]][1].add(names[-1])
+                self._folders[names[:-1]].left_over.add(names[-1])
         for job in reversed(self._unanswered):
             self._todo.appendleft(job)
             self._expected[0] -= 1
@@ -280,9 +296,13 @@ class TreeDownload:
         entry, names, path = job
         # Without the version: a file that is replaced between listing and fetching is fetched as it is now.
         request = Get(path=f"{self._remote}/{entry.path}", algorithm=self._wishes.algorithm)
-        folder, left_over = self._folder(names[:-1], os.path.dirname(path))
+        folder, left_over, taken = self._folder(names[:-1], os.path.dirname(path))
         name = names[-1]
-        before = existing_file(folder, name, path)
+        before = None
+        if taken is None or name in taken:
+            before = existing_file(folder, name, path)
+        else:
+            taken.add(name)
         if before is not None:
             quick = self._wishes.quick and entry.size == before.st_size and same_time(entry.modified, before)
             if not quick and not self._wishes.overwrite:
@@ -304,7 +324,7 @@ class TreeDownload:
         while len(self._unanswered) > 1:
             self._link.collect()
         # A handle of its own: collecting may have closed the one that was lent.
-        folder = self._folder(job.names[:-1], os.path.dirname(job.path))[0]
+        folder = self._folder(job.names[:-1], os.path.dirname(job.path)).directory
         saver = self._saver(job, folder)
         if self._wishes.resume:
             saver.look_for_part()
@@ -336,7 +356,7 @@ class TreeDownload:
 
     def _folder_for_content(self, job: _Job, event: ResponseReceived) -> Directory:
         try:
-            return self._folder(job.names[:-1], os.path.dirname(job.path))[0]
+            return self._folder(job.names[:-1], os.path.dirname(job.path)).directory
         except FtpsvcError:
             # What is announced is on its way, and must not be taken for the next answer.
             if event.error is None:
@@ -368,8 +388,8 @@ class TreeDownload:
 
     # ------------------------------------------------------------ directories
 
-    def _folder(self, names: tuple[str, ...], path: str) -> tuple[Directory, set[str]]:
-        """Returns a directory, made if it is missing, and the names in it of which there are parts.
+    def _folder(self, names: tuple[str, ...], path: str) -> _Folder:
+        """Returns a directory, made if it is missing.
 
         The last few are kept open: entries come in tree order.
         """
@@ -387,9 +407,9 @@ class TreeDownload:
         left_over: set[str] = set()
         if not made and resumable(self._link):
             left_over = parts.find_all(folder)
-        found = self._folders[names] = folder, left_over
+        found = self._folders[names] = _Folder(folder, left_over, set() if made else None)
         if len(self._folders) > _OPEN_FOLDERS:
-            self._folders.popitem(last=False)[1][0].close()
+            self._folders.popitem(last=False)[1].directory.close()
         return found
 
     def _refuse_twins(self, names: tuple[str, ...]) -> None:
