@@ -5,6 +5,7 @@ A digest is lower-case hex; its algorithm is named beside it wherever it is kept
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
@@ -47,10 +48,7 @@ def new(algorithm: str) -> Hasher:
         InvalidRequest: There is no such algorithm here.
     """
     if algorithm == "blake3":
-        # Imported late: most commands of the client (ls, cd, ...) hash nothing.
-        from blake3 import blake3
-
-        return blake3()
+        return _blake3()()
     import hashlib
 
     if algorithm == "sha256":
@@ -59,6 +57,14 @@ def new(algorithm: str) -> Hasher:
         # For peers that have nothing better, against accidents only: never for a decision about trust.
         return hashlib.md5(usedforsecurity=False)
     raise InvalidRequest(f"no digest algorithm {quoted(algorithm[:40])} here, only {', '.join(ALGORITHMS)}")
+
+
+@functools.cache
+def _blake3() -> Callable[[], Hasher]:
+    # Imported late: most commands of the client (ls, cd, ...) hash nothing. And once: it costs half of a small digest.
+    from blake3 import blake3
+
+    return blake3
 
 
 def one_shot(algorithm: str) -> Callable[[Bytes], bytes]:

@@ -34,11 +34,13 @@ from ftpsvc_client.watching import Progress
 
 if TYPE_CHECKING:
     from ftpsvc.protocol.headers import SubmitBegin
+    from ftpsvc.transport import Channel
 
 _SLOWEST_DISK = 10_000_000
 """Bytes per second that a server is granted to make an upload durable before its answer counts as late."""
 
 _BUFFER = 1 << 20
+_SCATTERS = hasattr(os, "readv")
 _DRAIN = 8 << 20
 """What is read and dropped of a file that cannot be saved, before a new connection is the cheaper way on."""
 
@@ -98,7 +100,7 @@ class FileSource:
 
     def read_into(self, view: memoryview) -> int:
         """Reads the next bytes and returns how many; 0 is the end."""
-        if hasattr(os, "readv"):
+        if _SCATTERS:
             return os.readv(self._fd, [view])
         data = os.read(self._fd, len(view))
         view[: len(data)] = data
@@ -169,6 +171,7 @@ def send(
         FtpsvcError: The connection's end, or the server's reason for it.
     """
     hashing = digests.new(request.algorithm) if hasher is None else hasher
+    owed = request.size
     problem: FtpsvcError | None = None
 
     def answered(event: ResponseReceived) -> None:
@@ -177,23 +180,12 @@ def send(
         answer(event)
 
     link.submit(request, answered, wait=request.size / _SLOWEST_DISK)
-    channel, owed = link.channel, request.size
-    with link.pool.borrow(owed) as scratch:
-        while owed and problem is None:
-            piece = scratch[: min(owed, len(scratch))]
-            filled = 0
-            try:
-                while filled < len(piece) and (count := source.read_into(piece[filled:])):
-                    filled += count
-                if filled < len(piece):
-                    problem = ReadFailed(source.name, "it became shorter while it was read")
-            except OSError as error:
-                problem = ReadFailed(source.name, error.strerror or str(error))
-            if filled:
-                hashing.update(piece[:filled])
-                channel.send_payload(piece[:filled])
-                owed -= filled
-                watcher.advance(filled)
+    channel = link.channel
+    if owed <= len(link.scratch):
+        owed, problem = _send_bytes(channel, source, owed, hashing, watcher, link.scratch)
+    else:
+        with link.pool.borrow(owed) as scratch:
+            owed, problem = _send_bytes(channel, source, owed, hashing, watcher, scratch)
     if problem is None and not source.unchanged():
         problem = Changed(source.name)
     if problem is not None:
@@ -204,6 +196,31 @@ def send(
         channel.queue(channel.connection.send_trailer(None, problem))
     else:
         channel.queue(channel.connection.send_trailer(hashing.hexdigest()))
+
+
+def _send_bytes(
+    channel: Channel, source: Source, owed: int, hashing: Hasher, watcher: Progress, scratch: memoryview
+) -> tuple[int, FtpsvcError | None]:
+    """Reads, hashes and sends `owed` bytes; returns how many are still owed, and why."""
+    problem: FtpsvcError | None = None
+    while owed and problem is None:
+        piece = scratch[: min(owed, len(scratch))]
+        size, filled = len(piece), 0
+        try:
+            while filled < size and (count := source.read_into(piece[filled:] if filled else piece)):
+                filled += count
+            if filled < size:
+                problem = ReadFailed(source.name, "it became shorter while it was read")
+                piece = piece[:filled]
+        except OSError as error:
+            problem = ReadFailed(source.name, error.strerror or str(error))
+            piece = piece[:filled]
+        if filled:
+            hashing.update(piece)
+            channel.send_payload(piece)
+            owed -= filled
+            watcher.advance(filled)
+    return owed, problem
 
 
 def receive(

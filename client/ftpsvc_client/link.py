@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ftpsvc.addresses import TLS, Address
-from ftpsvc.buffers import BufferPool
+from ftpsvc.buffers import SMALL_BUFFER_BYTES, BufferPool
 from ftpsvc.exceptions import (
     AuthenticationFailed,
     CertificateChanged,
@@ -100,6 +100,7 @@ class Link:
         self.address = address
         self.timeout = timeout
         self.pool = pool
+        self._scratch: memoryview | None = None
         self.certificate: bytes | None = None
         self.binding: bytes | None = None
         self._trust = trust
@@ -213,6 +214,13 @@ class Link:
         return last
 
     # ------------------------------------------------------------ requests
+
+    @property
+    def scratch(self) -> memoryview:
+        """A buffer of 64 KiB of this connection, for whoever is just using it: small files need no other each."""
+        if self._scratch is None:
+            self._scratch = memoryview(bytearray(SMALL_BUFFER_BYTES))
+        return self._scratch
 
     def call(self, request: Request, kind: type[Answered], *, wait: float = 0) -> Answered:
         """Sends a request without content and returns its answer.

@@ -60,7 +60,7 @@ class Upload:
         replace: Whether what is of another kind at the target is removed; else it is a problem.
         links: What becomes of links.
         ignored: What is left out.
-        told: Is told of each action.
+        told: Is told of each action; None is nobody.
         listed: Problems with listing the source, and what of it is never sent. With a problem it was not listed whole.
         report: Other problems, and what is there already.
         seen: Relative paths of all that the source has, also what is not sent.
@@ -75,7 +75,7 @@ class Upload:
     replace: bool = False
     links: Links = "skip"
     ignored: Ignored | None = None
-    told: Callable[[Action], object] = print
+    told: Callable[[Action], object] | None = None
     listed: TreeReport = field(default_factory=TreeReport)
     report: TreeReport = field(default_factory=TreeReport)
     seen: set[str] = field(default_factory=set)
@@ -153,7 +153,8 @@ class Upload:
                 self.report.problems.append(Problem(folder.path, NotADirectory(target)))
                 return None
             self._remove(path, target, remove)
-        self.told(Action("mkdir", path))
+        if self.told is not None:
+            self.told(Action("mkdir", path))
         return True
 
     def _is_needed(self, file: File, path: str, target: str, remove: list[str]) -> bool:
@@ -170,14 +171,14 @@ class Upload:
             elif entry is not None and self._is_same(file, entry):
                 self.report.present += 1
                 return False
-            size = file.info().st_size
+            if self.told is not None:
+                self.told(Action("put", path, file.info().st_size))
         except OSError as error:
             self.report.problems.append(Problem(file.path, local_error(error, file.path)))
             return False
         except FtpsvcError as error:
             self.report.problems.append(Problem(file.path, error))
             return False
-        self.told(Action("put", path, size))
         return True
 
     def _is_same(self, file: File, entry: RemoteEntry) -> bool:
@@ -194,7 +195,8 @@ class Upload:
         return same_time(entry.modified, info) and (self.compare == "times" or same_mode(entry.mode, info))
 
     def _remove(self, path: str, target: str, remove: list[str]) -> None:
-        self.told(Action("delete", path))
+        if self.told is not None:
+            self.told(Action("delete", path))
         remove.append(target)
         for below in [path, *(entry.path for entry in self._beneath(path))]:
             del self.there[below]

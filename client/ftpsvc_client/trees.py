@@ -81,7 +81,7 @@ class TreeCalls(Conversation):
         compare: Compare = "times" if resume else "nothing"
         if not exists:
             self._make_target(remote)
-        plan = Upload(source, remote, there, exists, self.algorithm, compare, links=links, told=_nobody)
+        plan = Upload(source, remote, there, exists, self.algorithm, compare, links=links)
         if progress is not None:  # a total that is known from the start is worth a second walk
             _expect(plan, progress)
         report = self._upload(
