@@ -154,7 +154,9 @@ class TreeDownload:
 
     def pages(self, path: str, *, digests: bool = False) -> listing.Pages:
         """Returns a listing of all that is beneath a path, for `next_page`."""
-        return listing.Pages(path, recursive=True, digests=digests, algorithm=self._wishes.algorithm)
+        return listing.Pages(
+            path, recursive=True, digests=digests, algorithm=self._wishes.algorithm, versions=False
+        )
 
     def next_page(self, pages: listing.Pages) -> list[RemoteEntry]:
         """Returns the next page of a listing, also over a new connection.

@@ -32,9 +32,16 @@ class Pages:
     """
 
     def __init__(
-        self, path: str, *, recursive: bool = False, digests: bool = False, algorithm: str | None = None
+        self,
+        path: str,
+        *,
+        recursive: bool = False,
+        digests: bool = False,
+        algorithm: str | None = None,
+        versions: bool = True,
     ) -> None:
         self.done = False
+        self._versions = versions
         self._path = path
         self._recursive = recursive
         self._digests = digests
@@ -55,6 +62,7 @@ class Pages:
             recursive=self._recursive and descends,
             digests=self._digests and "digests" in link.features,
             algorithm=self._algorithm,
+            versions=self._versions,
             cursor=self._cursor,
         )
         try:

@@ -218,7 +218,9 @@ class TreeCalls(Conversation):
 
     def _there(self, remote: str, *, digests: bool = False) -> tuple[dict[str, RemoteEntry], bool]:
         """Returns what is beneath a remote directory, by relative path, and whether there is such a one."""
-        pages = listing.Pages(remote, recursive=True, digests=digests, algorithm=self.algorithm)
+        pages = listing.Pages(
+            remote, recursive=True, digests=digests, algorithm=self.algorithm, versions=False
+        )
         there: dict[str, RemoteEntry] = {}
         try:
             if not self._again(lambda link: listing.is_directory(link, remote)):

@@ -162,12 +162,13 @@ class Handouts(Storage):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         if not path.is_root:
             with self._in(path) as (storage, inner):
-                return storage.list(inner, after=after, limit=limit, recursive=recursive)
+                return storage.list(inner, after=after, limit=limit, recursive=recursive, versions=versions)
         shown = self._shown()
-        common = self._common.list(path, after=after, limit=limit, recursive=recursive)
+        common = self._common.list(path, after=after, limit=limit, recursive=recursive, versions=versions)
         entries = [one for one in common.entries if _place(one)[0] not in shown]
         ends = [] if common.cursor is None else [common.cursor]
         for name in sorted(shown):
@@ -180,7 +181,7 @@ class Handouts(Storage):
                 beneath = after[1:]
             if recursive:
                 with self._in(RemotePath((name,))) as (storage, inner):
-                    page = storage.list(inner, after=beneath, limit=limit, recursive=True)
+                    page = storage.list(inner, after=beneath, limit=limit, recursive=True, versions=versions)
                 entries += [one._replace(where=(name, *one.where)) for one in page.entries]
                 if page.cursor is not None:
                     ends.append((name, *page.cursor))

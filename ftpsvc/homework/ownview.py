@@ -68,10 +68,13 @@ class OwnView(Storage):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         if not path.is_root:
             with self._told(path):
-                return self._storage.list(self._inner(path), after=after, limit=limit, recursive=recursive)
+                return self._storage.list(
+                    self._inner(path), after=after, limit=limit, recursive=recursive, versions=versions
+                )
         entries: list[Entry] = []
         for name in self._names():
             if after is not None and (name < after[0] or (name == after[0] and not recursive)):
@@ -83,7 +86,9 @@ class OwnView(Storage):
                 return Page(entries, (name,))
             if recursive:
                 room = limit - len(entries)
-                page = self.list(RemotePath((name,)), after=beneath, limit=room, recursive=True)
+                page = self.list(
+                    RemotePath((name,)), after=beneath, limit=room, recursive=True, versions=versions
+                )
                 entries += [entry._replace(where=(name, *entry.where)) for entry in page.entries]
                 if page.cursor is not None:
                     return Page(entries, (name, *page.cursor))

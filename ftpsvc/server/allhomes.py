@@ -70,6 +70,7 @@ class AllHomes(Storage):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         if not path.is_root:
             if len(path.parts) == 1:
@@ -77,7 +78,7 @@ class AllHomes(Storage):
                 if not self._homes.exists(path.name):
                     return Page([], None)
             with self._in(path) as (storage, inner):
-                return storage.list(inner, after=after, limit=limit, recursive=recursive)
+                return storage.list(inner, after=after, limit=limit, recursive=recursive, versions=versions)
         entries: list[Entry] = []
         quotas = self._users()
         for name in sorted(quotas):
@@ -94,7 +95,9 @@ class AllHomes(Storage):
                 return Page(entries, (name,))
             if recursive and self._homes.exists(name):
                 with prefixed(name), self._homes.visit(name, quotas[name]) as storage:
-                    page = storage.list(ROOT, after=beneath, limit=limit - len(entries), recursive=True)
+                    page = storage.list(
+                        ROOT, after=beneath, limit=limit - len(entries), recursive=True, versions=versions
+                    )
                 entries += [entry._replace(where=(name, *entry.where)) for entry in page.entries]
                 if page.cursor is not None:
                     return Page(entries, (name, *page.cursor))

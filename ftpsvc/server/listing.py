@@ -35,7 +35,13 @@ def ls(exchange: Exchange, request: Ls) -> None:
     after = None if request.cursor is None else decode_cursor(request.cursor)
     limit = min(request.limit or exchange.limits.page, exchange.limits.page)
     with place as storage:
-        page = storage.list(place.inner, after=after, limit=limit, recursive=request.recursive)
+        page = storage.list(
+            place.inner,
+            after=after,
+            limit=limit,
+            recursive=request.recursive,
+            versions=request.versions or request.digests,
+        )
         page = _with_mounts(page, exchange.session.namespace.beneath(place.path), after)
         hashing = _Hashing(exchange, storage, place.inner, request.algorithm) if request.digests else None
         lines = bytearray()

@@ -283,6 +283,7 @@ class Storage(ABC):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         """Returns one page of a directory's entries; of a file, just its own entry.
 
@@ -291,6 +292,7 @@ class Storage(ABC):
             after: Cursor of the page before; None starts.
             limit: Most entries of the page. Memory is bounded by it, not by the directory.
             recursive: Whether to descend. Links are not followed.
+            versions: Whether entries have versions and recorded digests. Without them no record has to be read.
 
         Raises:
             NotFound, NotADirectory, PermissionDenied, Unavailable.

@@ -28,9 +28,14 @@ def describe(
     info: os.stat_result,
     name: str,
     where: tuple[str, ...] = (),
+    *,
+    versions: bool = True,
 ) -> Entry:
-    """Returns the entry for something in `directory`, given its `lstat`."""
+    """Returns the entry for something in `directory`, given its `lstat`; without `versions` its record is not read."""
     if stat.S_ISREG(info.st_mode):
+        if not versions:
+            mode = stat.S_IMODE(info.st_mode)
+            return Entry(name, "file", info.st_size, info.st_mtime_ns, mode, where=where)
         return file_entry(name, info, volume.records.find(directory, raw, info), where)
     return Entry(
         name=name,
@@ -82,9 +87,10 @@ def page(
     after: tuple[str, ...] | None,
     limit: int,
     recursive: bool,
+    versions: bool,
 ) -> Page:
     """Returns one page of what is in `directory`, which is open at `path`. Raises OSError for that one only."""
-    walk = _Walk(volume, path, limit, recursive)
+    walk = _Walk(volume, path, limit, recursive, versions)
     walk.run(directory, (), after or None)
     entries = walk.entries
     if len(entries) <= limit:
@@ -97,7 +103,7 @@ def page(
 class _Walk:
     """Collects one entry more than a page has, so that the last page is known to be the last."""
 
-    def __init__(self, volume: Volume, path: RemotePath, limit: int, recursive: bool) -> None:
+    def __init__(self, volume: Volume, path: RemotePath, limit: int, recursive: bool, versions: bool) -> None:
         self.entries: list[Entry] = []
         self._volume = volume
         self._depth = len(path.parts)
@@ -105,6 +111,7 @@ class _Walk:
         self._at_top = path.is_root
         self._wanted = limit + 1
         self._recursive = recursive
+        self._versions = versions
 
     def run(self, directory: Directory, where: tuple[str, ...], after: tuple[str, ...] | None) -> None:
         """Collects what is in `directory`, beyond the cursor `after` that is relative to it."""
@@ -145,7 +152,9 @@ class _Walk:
                 note = f"its path is longer than {MAX_PATH_BYTES} bytes"
         try:
             info = directory.lstat(shown.raw)
-            entry = describe(self._volume, directory, shown.raw, info, shown.text, where)
+            entry = describe(
+                self._volume, directory, shown.raw, info, shown.text, where, versions=self._versions
+            )
         except FileNotFoundError:
             return
         except OSError:

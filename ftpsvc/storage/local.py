@@ -96,17 +96,27 @@ class LocalStorage(Storage):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         with translated(path), self._looking_at(path) as (above, raw, info):
             if info is None:
                 raise NotFound(str(path))
             if not stat.S_ISDIR(info.st_mode):
                 return Page(
-                    [listing.describe(self._volume, above, raw, info, path.name)] if not after else [], None
+                    [listing.describe(self._volume, above, raw, info, path.name, versions=versions)]
+                    if not after
+                    else [],
+                    None,
                 )
             with above.walk(()) if path.is_root else above.directory(raw) as directory:
                 return listing.page(
-                    self._volume, path, directory, after=after, limit=max(1, limit), recursive=recursive
+                    self._volume,
+                    path,
+                    directory,
+                    after=after,
+                    limit=max(1, limit),
+                    recursive=recursive,
+                    versions=versions,
                 )
 
     @contextmanager

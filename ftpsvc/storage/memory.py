@@ -102,14 +102,15 @@ class MemoryStorage(Storage):
         after: tuple[str, ...] | None = None,
         limit: int = 1000,
         recursive: bool = False,
+        versions: bool = True,
     ) -> Page:
         with self._lock:
             node = self._node(path)
             if isinstance(node, _File):
-                return Page([] if after else [node.entry(path.name)], None)
+                return Page([] if after else [_told(node.entry(path.name), versions)], None)
             entries = [entry for entry in _inside(node, (), recursive) if not after or _key(entry) > after]
         limit = max(1, limit)
-        page = entries[:limit]
+        page = [_told(entry, versions) for entry in entries[:limit]]
         return Page(page, _key(page[-1]) if len(entries) > limit else None)
 
     def read(self, path: RemotePath) -> Reader:
@@ -311,6 +312,10 @@ def _height(node: _Node) -> int:
     if isinstance(node, _File):
         return 0
     return max((1 + _height(child) for child in node.children.values()), default=0)
+
+
+def _told(entry: Entry, versions: bool) -> Entry:
+    return entry if versions else entry._replace(version="", digest=None)
 
 
 def _inside(folder: _Folder, where: tuple[str, ...], recursive: bool) -> list[Entry]:

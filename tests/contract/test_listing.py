@@ -50,6 +50,16 @@ def test_a_listing_of_a_file_is_its_own_entry(storage: Storage) -> None:
     assert not storage.list(at("/f"), after=("f",)).entries
 
 
+def test_a_listing_without_versions_is_the_same_but_for_them(storage: Storage) -> None:
+    tree(storage)
+    whole = storage.list(ROOT, recursive=True).entries
+    assert all(entry.version and entry.digest for entry in whole if entry.kind == "file")
+    without = [entry._replace(version="", digest=None) for entry in whole]
+    assert list(storage.list(ROOT, recursive=True, versions=False).entries) == without
+    (alone,) = storage.list(at("/b"), versions=False).entries
+    assert alone == storage.stat(at("/b"))._replace(version="", digest=None)
+
+
 def test_a_listing_goes_on_though_its_cursor_is_gone(storage: Storage) -> None:
     tree(storage)
     first = storage.list(ROOT, limit=3, recursive=True)

@@ -393,6 +393,20 @@ def test_ls_recursive_in_pages(peer: RawPeer, public: Path) -> None:
     assert names(peer, "a", recursive=True) == ["1", "2", "b", "b/1", "b/2"]
 
 
+def test_ls_without_versions(peer: RawPeer, public: Path) -> None:
+    peer.put("stored", b"stored content")
+    (public / "dir").mkdir()
+    versions = {"stored": peer.ask("stat", path="stored")["entry"]["version"]}
+    plain = peer.ls()
+    assert {entry["name"]: entry["version"] for entry in plain if "version" in entry} == versions
+    bare = peer.ls(versions=False)
+    assert bare == [{key: value for key, value in entry.items() if key != "version"} for entry in plain]
+    (single,) = peer.ls("stored", versions=False)
+    assert single == bare[1]
+    # A digest belongs to a version: who asks for that gets both.
+    assert peer.ls(digests=True, versions=False) == peer.ls(digests=True)
+
+
 def test_a_page_is_bounded_in_bytes_too(peer: RawPeer, public: Path) -> None:
     deep = public.joinpath(*["d" * 250] * 14)
     deep.mkdir(parents=True)

@@ -61,6 +61,8 @@ class Ls(Request):
     """Whether digests are wanted: those on record, and computed for files that have none."""
     algorithm: Algorithm | None = None
     """Which digests; None is whichever is on record."""
+    versions: bool = True
+    """Whether versions are wanted: without them a server need not look for what is on record of each file."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] | None = None
     cursor: Cursor | None = None
 
