@@ -201,10 +201,10 @@ class TreeDownload:
         path = os.path.join(self._local, *names)
         try:
             if entry.kind == "dir":
-                self._folder(names, path)
+                self._folder(names)
                 self.report.directories += 1
             elif entry.kind == "file":
-                self.fetch(entry, names)
+                self._fetch(entry, names, path)
             else:
                 self.report.skipped.append(Problem(path, NotAFile(path)))
         except FtpsvcError as error:
@@ -227,10 +227,13 @@ class TreeDownload:
 
     def fetch(self, entry: RemoteEntry, names: tuple[str, ...]) -> None:
         """Asks for a file; errors as `add`."""
+        self._fetch(entry, names, os.path.join(self._local, *names))
+
+    def _fetch(self, entry: RemoteEntry, names: tuple[str, ...], path: str) -> None:
         if self._collects:
             self.jobs.append((entry, names))
             return
-        self._todo.append(_Job(entry, names, os.path.join(self._local, *names)))
+        self._todo.append(_Job(entry, names, path))
         self._pump()
 
     def settle(self) -> None:
@@ -298,7 +301,7 @@ class TreeDownload:
         entry, names, path = job
         # Without the version: a file that is replaced between listing and fetching is fetched as it is now.
         request = Get(path=f"{self._remote}/{entry.path}", algorithm=self._wishes.algorithm)
-        folder, left_over, taken = self._folder(names[:-1], os.path.dirname(path))
+        folder, left_over, taken = self._folder(names[:-1])
         name = names[-1]
         before = None
         if taken is None or name in taken:
@@ -326,7 +329,7 @@ class TreeDownload:
         while len(self._unanswered) > 1:
             self._link.collect()
         # A handle of its own: collecting may have closed the one that was lent.
-        folder = self._folder(job.names[:-1], os.path.dirname(job.path)).directory
+        folder = self._folder(job.names[:-1]).directory
         saver = self._saver(job, folder)
         if self._wishes.resume:
             saver.look_for_part()
@@ -358,7 +361,7 @@ class TreeDownload:
 
     def _folder_for_content(self, job: _Job, event: ResponseReceived) -> Directory:
         try:
-            return self._folder(job.names[:-1], os.path.dirname(job.path)).directory
+            return self._folder(job.names[:-1]).directory
         except FtpsvcError:
             # What is announced is on its way, and must not be taken for the next answer.
             if event.error is None:
@@ -390,7 +393,7 @@ class TreeDownload:
 
     # ------------------------------------------------------------ directories
 
-    def _folder(self, names: tuple[str, ...], path: str) -> _Folder:
+    def _folder(self, names: tuple[str, ...]) -> _Folder:
         """Returns a directory, made if it is missing.
 
         The last few are kept open: entries come in tree order.
@@ -405,7 +408,7 @@ class TreeDownload:
             made = self._root.make_directories(names)
             folder = self._root.walk(names)
         except OSError as error:
-            raise local_error(error, path) from None
+            raise local_error(error, os.path.join(self._local, *names)) from None
         left_over: set[str] = set()
         if not made and resumable(self._link):
             left_over = parts.find_all(folder)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import time
 from typing import BinaryIO, NamedTuple
 
@@ -160,7 +159,7 @@ def begin(folder: Directory, name: str, *, mode: int | None, known: Known | None
             if saving is not None:
                 return saving
         # Each is taken by another download of the same file, or by something that is not ours.
-    label = f".ftpsvc-{secrets.token_hex(8)}.part"
+    label = f".ftpsvc-{os.urandom(8).hex()}.part"
     return Saving(folder, name, folder.stage(label, allowed), label, None, None)
 
 
@@ -288,7 +287,7 @@ def _take(folder: Directory, name: str, label: str, allowed: int, known: Known) 
 
 def _note(folder: Directory, label: str, known: Known) -> None:
     data = json.dumps({"what": _MARK, **known._asdict()}).encode()
-    with folder.stage(f".ftpsvc-{secrets.token_hex(8)}.tmp", 0o666) as staged:
+    with folder.stage(f".ftpsvc-{os.urandom(8).hex()}.tmp", 0o666) as staged:
         staged.write(data)
         staged.publish(folder, note_of(label))
 
