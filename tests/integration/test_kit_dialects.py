@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -13,16 +14,22 @@ import pytest
 from ftpsvc.accounts.store import Accounts
 from ftpsvc.credentials import Kind
 from ftpsvc.homework.kit.checks import CHECKS
+from ftpsvc.homework.kit.codecs import Codec, Delimited
 from ftpsvc.homework.kit.declared import FILE, Account, DeclarationError, Declared, read
 from ftpsvc.homework.kit.dialects import speaks
-from ftpsvc.homework.kit.judging import judge, judge_server
+from ftpsvc.homework.kit.findings import Garbled, Hung
+from ftpsvc.homework.kit.judging import START_HINT, judge, judge_server
 from ftpsvc.homework.kit.relay import _drained
+from ftpsvc.homework.kit.report import lines
 from ftpsvc.homework.kit.rubric import Report
 from ftpsvc.homework.kit.server import Prepared, Usage
+from ftpsvc.homework.kit.student import ORDER, DelimitedText
+from ftpsvc.homework.kit.wire import Wire
 from ftpsvc.homework.sandbox.base import Sandbox
 from ftpsvc.homework.sandbox.choose import find_python
 from ftpsvc.scram import derive
 from tests.helpers.certs import make
+from tests.helpers.channels import tcp_pair
 from tests.helpers.counts import full
 from tests.helpers.daemon import server
 from tests.helpers.faulty_servers import ACCOUNTS, STUDENT
@@ -132,6 +139,60 @@ def test_quiet_puts_and_missing_digests_are_no_faults(sandbox: Sandbox, tmp_path
     }
 
 
+def test_a_text_without_an_end_of_line_is_told_and_can_be_declared(sandbox: Sandbox, tmp_path: Path) -> None:
+    text = STUDENT.replace('status), *words]) + "\\n")', "status), *words]))")
+    text = text.replace("self.rfile.readline(4096)", "self.rfile.read1(1024)")
+    assert "readline" not in text and text.count('+ "\\n").encode()') == STUDENT.count('+ "\\n").encode()') - 1
+    (tmp_path / "server.py").write_text(text, encoding="utf-8")
+    declared = 'dialect = "delimited"\n' + ACCOUNTS.format(way="clear")
+    (tmp_path / FILE).write_text(declared + '[words]\n"\\n" = ""\n', "utf-8")
+    report = judged(sandbox, tmp_path, "delimited", "PORT", "clear", points=(5, 6))
+    assert [(one.check.name, one.seen) for one in report.failed] == []
+    assert report.total() == (20, 20)
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        user = speaks("delimited", "full", Declared()).converse(Wire(ours, 0.2, lambda _: True))
+        theirs.sendall(b"ok")
+        with pytest.raises(Hung, match=r"an answer with '.n' at its end; seen: .*, behind 'ok'") as found:
+            user.done()
+        assert '"\\n" = ""' in found.value.hint
+
+
+def test_a_message_that_is_no_text_ends_as_the_dialect_does() -> None:
+    class Lines(DelimitedText):
+        def make_codec(self, called: Mapping[str, str]) -> Codec:
+            return Delimited("|", "\r\n", ORDER)
+
+    assert Lines(Declared()).messages["no UTF-8"].endswith(b"\xfd\r\n")
+
+
+def test_the_header_of_a_content_needs_no_status() -> None:
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        dialect = speaks("struct-json", "full", Declared(digest="none"))
+        user = dialect.converse(Wire(ours, LONG, lambda _: True))
+        header = b'{"filename": "a.txt", "filesize": 5}'
+        theirs.sendall(len(header).to_bytes(4, "little") + header + b"hello")
+        assert user.get("a.txt") == b"hello"
+        theirs.sendall(len(header).to_bytes(4, "little") + header)
+        with pytest.raises(Garbled, match="an answer with status"):
+            user.cd("music")
+
+
+def test_what_keeps_all_checks_from_being_tried_has_a_hint_of_its_own(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "server.py").write_text("def broken(:\n", encoding="utf-8")
+    report = judged(sandbox, tmp_path, "PORT")
+    assert {one.hint for one in report.failed} == {START_HINT}
+    assert "SyntaxError" in report.failed[0].seen
+    (tmp_path / FILE).write_text('[[account]]\nname = "a"\n', encoding="utf-8")
+    report = judged(sandbox, tmp_path, "PORT")
+    text = "\n".join(lines(report, "zh"))
+    assert "      实际      accounts.toml：账号要有 name 和 password\n" in text
+    assert "      提示      先改好 accounts.toml：一项检查也没有进行\n" in text
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -144,7 +205,7 @@ def test_quiet_puts_and_missing_digests_are_no_faults(sandbox: Sandbox, tmp_path
         ('[[account]]\nname = "a"\npassword = "p"\nquota = "lots"', "is no size"),
         ('[[account]]\nname = "a"\npassword = "p"\nquota = -5', "a number of bytes"),
         ('passwords = "x"', "there is no 'passwords'"),
-        ('dialect = "struct-json"\n[words]\nfilenam = "x"', "has no 'filenam'"),
+        ('dialect = "struct-json"\n[words]\nfilenam = "x"', "there is no 'filenam'"),
         ('dialect = "bare-json"\norder = "big"', "no length"),
         ("x" * 70_000, "more than 64 KiB"),
         ("[", "accounts.toml"),

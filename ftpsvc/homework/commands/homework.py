@@ -24,7 +24,7 @@ from ftpsvc.homework.kit.client_judging import judge_client
 from ftpsvc.homework.kit.declared import Declared
 from ftpsvc.homework.kit.dialects import DIALECTS, PROFILES, Profile, speaks
 from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, judge_server
-from ftpsvc.homework.kit.report import gradescope, lines, markdown
+from ftpsvc.homework.kit.report import gradescope, lines, markdown, progress
 from ftpsvc.homework.kit.rubric import POINTS, RUBRIC, Report, Result, read_points
 from ftpsvc.homework.kit.said import LANGUAGES, Language
 from ftpsvc.homework.sandbox import leftovers
@@ -161,7 +161,7 @@ def homework(
     with _ended_by_sigterm():
         if folders:
             sys.exit(_all_of(folders, judged, jobs, out, language))
-        report = judged(folder or Path(), _told)
+        report = judged(folder or Path(), partial(_told, language=language))
     for path, text in (
         (as_json, json.dumps(gradescope(report, language), indent=2, ensure_ascii=False) + "\n"),
         (as_markdown, markdown(report, language)),
@@ -247,5 +247,5 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(result: Result) -> None:
-    say(f"{result.status}: {result.check.name}")
+def _told(result: Result, language: Language) -> None:
+    say(progress(result, language))

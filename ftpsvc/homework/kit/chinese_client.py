@@ -119,4 +119,5 @@ CLIENT: Final[Mapping[str, str]] = {
     "a bar for a get": "下载的进度条",
     "no bar in a file": "输出到文件时没有进度条",
     "an empty file with a bar": "空文件与进度条",
+    "first it has to connect: to HOST and PORT of its command line, before it asks for anything": "首先它要连接：连到命令行里的 HOST 和 PORT，然后再询问别的",
 }

@@ -14,7 +14,7 @@ from ftpsvc.homework.kit.client_tester import ClientTester, NoConnection
 from ftpsvc.homework.kit.client_words import COMMANDS, Words
 from ftpsvc.homework.kit.findings import Fault, NotScored
 from ftpsvc.homework.kit.gateway import Gateway
-from ftpsvc.homework.kit.judging import PATIENCE, PORT, RUN_SECONDS, words
+from ftpsvc.homework.kit.judging import LATE, PATIENCE, PORT, RUN_SECONDS, wall_left, words
 from ftpsvc.homework.kit.our_server import OurServer
 from ftpsvc.homework.kit.rubric import POINTS, Check, Report, Result
 from ftpsvc.homework.kit.said import said
@@ -110,9 +110,11 @@ def judge_clients(
             result = _failed(check, hopeless)
         elif time.monotonic() - began > seconds:
             late = said("the {seconds:g} s of a run were used up before it", seconds=seconds)
-            result = _failed(check, Fault(said("a run of that time"), late))
+            result = _failed(check, Fault(said("a run of that time"), late, hint=LATE))
         else:
-            result, hopeless = _one(sandbox, hand_in, typed, patience, check)
+            wall = wall_left(hand_in.limits.wall, seconds, began)
+            bounded = replace(hand_in, limits=replace(hand_in.limits, wall=wall))
+            result, hopeless = _one(sandbox, bounded, typed, patience, check)
         results.append(result)
         told(result)
     return Report(
@@ -169,4 +171,5 @@ def _failed(check: Check[ClientTester], fault: Fault, typed: str = "", output: s
         seen=fault.seen,
         output=output,
         killed_by=fault.killed_by,
+        hint=fault.hint,
     )

@@ -173,7 +173,10 @@ class ClientTester:
         )
         if last := self.output[-_MOST:].strip().splitlines()[-1:]:
             seen = said("{seen}: {words}", seen=seen, words=printable(last[0])[:300])
-        return NoConnection(expected, seen)
+        hint = said(
+            "first it has to connect: to HOST and PORT of its command line, before it asks for anything"
+        )
+        return NoConnection(expected, seen, hint=hint)
 
     def _not_killed(self) -> None:
         code = self.box.exit()

@@ -121,4 +121,5 @@ def _text(path: Path) -> str | None:
 
 
 def _fault(why: str) -> Fault:
-    return Fault(said("a client.toml that says what is typed"), why, FILE)
+    hint = said("mend {file} first: no check was tried", file=FILE)
+    return Fault(said("a client.toml that says what is typed"), why, FILE, hint=hint)

@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from ftpsvc.homework.kit.findings import Garbled, NotScored
+from ftpsvc.homework.kit.declared import FILE
+from ftpsvc.homework.kit.findings import Garbled, Gone, Hung, NotScored
 from ftpsvc.homework.kit.said import Said, said
 from ftpsvc.homework.kit.wire import Wire
 from ftpsvc.text import printable
@@ -23,9 +24,11 @@ class Codec(ABC):
 
     Attributes:
         whole: Whether a header must come in one piece, because nothing says where it ends.
+        end: What ends a line, where headers are lines.
     """
 
     whole: bool = False
+    end: bytes = b"\n"
 
     @abstractmethod
     def encode(self, header: Mapping[str, Any]) -> bytes:
@@ -143,20 +146,25 @@ class Delimited(Codec):
 
     def __init__(self, between: str, end: str, order: Sequence[str]) -> None:
         self._between, self._end, self._order = between, end, order
+        self.end = (end or "\n").encode()
+        self.whole = not end  # one recv is then taken for one message
 
     def encode(self, header: Mapping[str, Any]) -> bytes:
-        """Returns the fields that are there, in their order."""
+        """Returns the fields that are there, in their order.
+
+        Raises:
+            NotScored: Nothing ends a line, and it is more than one `recv(1024)` takes.
+        """
         words = [str(header[name]) for name in self._order if name in header]
-        return (self._between.join(words) + self._end).encode()
+        data = (self._between.join(words) + self._end).encode()
+        if self.whole and len(data) > _RECV:
+            raise NotScored(said("that does not fit into one recv of {length} bytes", length=_RECV))
+        return data
 
     def decode(self, wire: Wire, fields: Sequence[str]) -> dict[str, Any]:
         """Reads one line: a status, and what that is about."""
-        data = b""
-        while not data.endswith(self._end.encode()):
-            if len(data) > _RECV:
-                raise Garbled(said("one line as the answer"), _shown(data))
-            data += wire.exactly(1, _ANSWER)
-        words = data.decode("utf-8", "replace").removesuffix(self._end).split(self._between)
+        text = (self._line(wire) if self._end else wire.some(_RECV, _ANSWER)).decode("utf-8", "replace")
+        words = text.removesuffix(self._end).split(self._between)
         return {
             "status": words[0],
             TEXT: self._between.join(words[1:]),
@@ -164,11 +172,38 @@ class Delimited(Codec):
         }
 
     def holds(self, name: str) -> bool:
-        """Returns whether nothing in it ends a field or a line."""
+        """Returns whether nothing in it ends a field or a line, and one `recv` takes it where that is a message."""
+        if self.whole:
+            return self._between not in name and len(name.encode()) < _RECV - 300
         return self._between not in name and self._end not in name
+
+    def _line(self, wire: Wire) -> bytes:
+        data = b""
+        while not data.endswith(self._end.encode()):
+            if len(data) > _RECV:
+                raise Garbled(said("one line as the answer"), _shown(data))
+            try:
+                data += wire.exactly(1, _ANSWER)
+            except (Hung, Gone) as fault:
+                if data:
+                    expected = said("an answer with {end} at its end", end=ascii(self._end))
+                    seen = said("{seen}, behind {text}", seen=fault.seen, text=ascii(_shown(data)))
+                    hint = said(
+                        "send {end} behind each answer, or say in {file}, under [words]: {words}",
+                        end=ascii(self._end),
+                        file=FILE,
+                        words=NO_END,
+                    )
+                    raise type(fault)(expected, seen, hint=hint) from fault
+                raise
+        return data
 
 
 _RECV: Final = 1024
+
+NO_END: Final = '"\\n" = ""'
+"""What a hand-in declares whose server ends no line."""
+
 _ANSWER: Final[Said] = said("an answer")
 
 

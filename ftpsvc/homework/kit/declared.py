@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ftpsvc.homework.kit.said import Said, said
 from ftpsvc.homework.quantities import size
+from ftpsvc.text import printable
 
 FILE: Final = "accounts.toml"
 
@@ -89,27 +91,32 @@ def read(folder: Path) -> Declared:
         return Declared()
     try:
         if path.stat().st_size > _LONGEST:
-            raise DeclarationError(f"{FILE} has more than {_LONGEST >> 10} KiB")
+            raise DeclarationError(
+                said("{file} has more than {number} KiB", file=FILE, number=_LONGEST >> 10)
+            )
         given = tomllib.loads(path.read_text(encoding="utf-8"))
         return _declared(given)
     except (OSError, ValueError, RecursionError) as error:
-        raise DeclarationError(f"{FILE}: {error}") from error
+        reason = error.args[0] if error.args and isinstance(error.args[0], Said) else printable(str(error))
+        raise DeclarationError(said("{file}: {reason}", file=FILE, reason=reason)) from error
 
 
 def _declared(given: dict[str, Any]) -> Declared:
     _known(given, _KEYS, "")
     words = given.get("words", {})
-    if not isinstance(words, dict) or not all(isinstance(one, str) and one for one in words.values()):
-        raise ValueError('words is a table of texts: [words], filename = "name"')
+    if not isinstance(words, dict) or not all(
+        isinstance(one, str) and (one or word == "\n") for word, one in words.items()
+    ):
+        raise ValueError(said('words is a table of texts: [words], filename = "name"'))
     reset = given.get("reset", [])
     if not isinstance(reset, list) or not all(isinstance(one, str) for one in reset):
-        raise ValueError('reset is a command: reset = ["python", "reset.py"]')
+        raise ValueError(said('reset is a command: reset = ["python", "reset.py"]'))
     accounts = given.get("account", [])
     if not isinstance(accounts, list):
-        raise ValueError("an account begins with [[account]]")
+        raise ValueError(said("an account begins with [[account]]"))
     found = [_account(one) for one in accounts]
     if len({one.name for one in found}) != len(found):
-        raise ValueError("two accounts have the same name")
+        raise ValueError(said("two accounts have the same name"))
     return Declared(
         dialect=_text(given, "dialect"),
         login=_one_of(given, "login", ("clear", "digest", "challenge")),
@@ -125,46 +132,53 @@ def _declared(given: dict[str, Any]) -> Declared:
 
 def _account(given: object) -> Account:
     if not isinstance(given, dict):
-        raise ValueError("an account begins with [[account]]")
-    _known(given, _ACCOUNT, "account: ")
+        raise ValueError(said("an account begins with [[account]]"))
+    _known(given, _ACCOUNT, "account")
     name, password = _text(given, "name"), _text(given, "password")
     if not name or not password:
-        raise ValueError("an account has a name and a password")
+        raise ValueError(said("an account has a name and a password"))
     home = _text(given, "home")
     home = name if home is None else home
     parts = home.split("/")
     if not all(parts) or any(part in (".", "..") for part in parts) or "\0" in home:
-        raise ValueError(f'the home of {name} is a folder in the hand-in: home = "home/{name}"')
+        text = said(
+            'the home of {name} is a folder in the hand-in: home = "home/{name}"', name=printable(name)
+        )
+        raise ValueError(text)
     quota = given.get("quota")
     limit = None
     if quota is not None:
         limit = quota if type(quota) is int else size(quota) if isinstance(quota, str) else None
         if limit is None or limit <= 0:
-            raise ValueError(f'the quota of {name} is a number of bytes, or a text as "2M"')
+            text = said('the quota of {name} is a number of bytes, or a text as "2M"', name=printable(name))
+            raise ValueError(text)
     return Account(name=name, password=password, quota=limit, home=home)
 
 
 def _known(given: dict[str, Any], keys: set[str], where: str) -> None:
     if unknown := sorted(given.keys() - keys):
-        raise ValueError(f"{where}there is no {unknown[0]!r}, but {', '.join(sorted(keys))}")
+        text = said(
+            "there is no {key}, but {keys}", key=printable(repr(unknown[0])), keys=", ".join(sorted(keys))
+        )
+        raise ValueError(said("{where}: {reason}", where=where, reason=text) if where else text)
 
 
 def _text(given: dict[str, Any], key: str) -> str | None:
     value = given.get(key)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"{key} is a text")
+        raise ValueError(said("{key} is a text", key=key))
     return value
 
 
 def _one_of(given: dict[str, Any], key: str, values: tuple[str, ...]) -> str | None:
     value = _text(given, key)
     if value is not None and value not in values:
-        raise ValueError(f"{key} is one of {', '.join(values)}")
+        raise ValueError(said("{key} is one of {values}", key=key, values=", ".join(values)))
     return value
 
 
 def _flag(given: dict[str, Any], key: str) -> bool:
     value = given.get(key, False)
     if not isinstance(value, bool):
-        raise ValueError(f"{key} is true or false")
+        raise ValueError(said("{key} is true or false", key=key))
     return value

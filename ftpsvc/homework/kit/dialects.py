@@ -11,7 +11,9 @@ from ftpsvc.exceptions import ConfigError
 from ftpsvc.homework.kit.base_profile import BaseProfile, FullProfile
 from ftpsvc.homework.kit.declared import DeclarationError, Declared
 from ftpsvc.homework.kit.dialect import Dialect
+from ftpsvc.homework.kit.said import said
 from ftpsvc.homework.kit.student import BareJsonCodes, DelimitedText, PaddedJsonCodes, StructJson
+from ftpsvc.text import printable
 
 Profile: TypeAlias = Literal["base", "full"]
 """base: the points of the rubric that section 9 of the protocol has; full: all that can be measured."""
@@ -38,7 +40,8 @@ def speaks(wanted: str | None, profile: Profile, declared: Declared) -> Dialect:
     if wanted is None:
         name = declared.dialect or BaseProfile.name
         if name not in DIALECTS:
-            raise DeclarationError(f"dialect: there is no {name!r}, but {', '.join(DIALECTS)}")
+            text = said("there is no {key}, but {keys}", key=printable(repr(name)), keys=", ".join(DIALECTS))
+            raise DeclarationError(said("{where}: {reason}", where="dialect", reason=text))
         made = DIALECTS[name]
     elif wanted in DIALECTS:
         made = DIALECTS[wanted]

@@ -13,14 +13,18 @@ class Fault(Exception):
         seen: What did.
         sent: What was sent before, as far as the check says; else the runner takes it from the wire.
         killed_by: The limit that ended the server; None where none did.
+        hint: What to look for, where that is not what the check is about; "" leaves it to the check.
     """
 
-    def __init__(self, expected: str, seen: str, sent: str = "", killed_by: Cap | None = None) -> None:
+    def __init__(
+        self, expected: str, seen: str, sent: str = "", killed_by: Cap | None = None, hint: str = ""
+    ) -> None:
         super().__init__(f"expected {expected}; seen: {seen}")
         self.expected = expected
         self.seen = seen
         self.sent = sent
         self.killed_by = killed_by
+        self.hint = hint
 
 
 class Hung(Fault):

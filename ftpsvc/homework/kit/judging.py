@@ -14,7 +14,7 @@ from ftpsvc.homework.kit.dialect import Dialect
 from ftpsvc.homework.kit.dialects import Profile, speaks
 from ftpsvc.homework.kit.findings import Fault, Gone, NotScored, Refused
 from ftpsvc.homework.kit.rubric import POINTS, Check, Report, Result
-from ftpsvc.homework.kit.said import said
+from ftpsvc.homework.kit.said import Said, said
 from ftpsvc.homework.kit.sandboxed import LIMITS, START, HandIn, SandboxedServer
 from ftpsvc.homework.kit.server import Prepared, Server
 from ftpsvc.homework.sandbox.base import Cap, Limits, Sandbox
@@ -28,7 +28,15 @@ PATIENCE: Final = 4.0
 RUN_SECONDS: Final = 90.0
 """Time of a whole run. Checks that are not begun by then are failed: only a server that hangs needs more."""
 
+LAST: Final = 0.6
+"""Part of the time of a check that the last one has at least: 24 of 40 s, so a run of 90 s is over in two minutes."""
+
 _MOMENT: Final = 2.0
+
+START_HINT: Final[Said] = said(
+    "first it has to start: try the same command in a fresh copy of the folder, and wait until it listens"
+)
+LATE: Final[Said] = said("the checks before it waited for what did not come: mend those first")
 
 
 def judge_server(
@@ -81,7 +89,7 @@ def judge_server(
         declared = Declared()
         given = speaks(dialect, profile, declared)
         what = said("a hand-in that says how its server is spoken to")
-        fault = Fault(what, printable(str(error)))
+        fault = Fault(what, _declared(error), hint=said("mend {file} first: no check was tried", file=FILE))
     hand_in = HandIn(
         command=words(command, port, python),
         port=port,
@@ -92,8 +100,15 @@ def judge_server(
         start=max(START, patience),
         limits=replace(limits, wall=max(limits.wall, 10 * patience)),
     )
+    began = time.monotonic()
+
+    def start(found: Prepared) -> SandboxedServer:
+        wall = wall_left(hand_in.limits.wall, seconds, began)
+        bounded = replace(hand_in, limits=replace(hand_in.limits, wall=wall))
+        return SandboxedServer(sandbox, bounded, found, patience)
+
     return judge(
-        lambda prepared: SandboxedServer(sandbox, hand_in, prepared, patience),
+        start,
         given,
         profile=profile,
         shared=shared,
@@ -104,6 +119,17 @@ def judge_server(
         told=told,
         fault=fault,
     )
+
+
+def wall_left(wall: float, seconds: float, began: float) -> float:
+    """Returns how long a check may take that begins now: a late one less, so that a run ends soon after its time.
+
+    Args:
+        wall: Seconds that a check may take.
+        seconds: Seconds for all of them.
+        began: When the run began, by `time.monotonic`.
+    """
+    return max(1.0, min(wall, seconds + LAST * wall - (time.monotonic() - began)))
 
 
 def words(command: Sequence[str], port: int, python: str) -> tuple[str, ...]:
@@ -184,7 +210,7 @@ def judge(
             result = _failed(check, silent)
         elif time.monotonic() - began > seconds:
             used = said("the {seconds:g} s of a run were used up before it", seconds=seconds)
-            result = _failed(check, Fault(said("a run of that time"), used))
+            result = _failed(check, Fault(said("a run of that time"), used, hint=LATE))
         else:
             result, silent = _one(start, dialect, patience, shared, check)
         results.append(result)
@@ -217,6 +243,7 @@ def _one(
     try:
         server.__enter__()
     except Fault as fault:
+        fault.hint = START_HINT
         return _failed(check, fault, output=server.output()), fault
     found: Fault | None = None
     test = Tester(server, dialect, patience, shared=shared, secret=secret)
@@ -242,6 +269,11 @@ def _one(
     return _failed(check, found, sent, server.output()), None
 
 
+def _declared(error: DeclarationError) -> str:
+    text = error.args[0]
+    return text if isinstance(text, Said) else printable(str(text))
+
+
 def _reason(reason: NotScored) -> str:
     text = reason.args[0] if reason.args else ""
     return text if isinstance(text, str) else str(text)
@@ -259,7 +291,7 @@ def _ended(server: Server, found: Fault | None) -> Fault | None:
     how = said("the server's process ended with {code}", code=code)
     if found is None:
         return Fault(said("that the server goes on"), how)
-    return Fault(found.expected, said("{seen}; {how}", seen=found.seen, how=how), found.sent)
+    return Fault(found.expected, said("{seen}; {how}", seen=found.seen, how=how), found.sent, hint=found.hint)
 
 
 def _failed(check: Check[Tester], fault: Fault, sent: str = "", output: str = "") -> Result:
@@ -271,4 +303,5 @@ def _failed(check: Check[Tester], fault: Fault, sent: str = "", output: str = ""
         seen=fault.seen,
         output=output,
         killed_by=fault.killed_by,
+        hint=fault.hint,
     )

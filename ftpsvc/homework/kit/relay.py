@@ -119,6 +119,8 @@ def _do(asked: dict[str, Any], port: int, server: Server) -> tuple[dict[str, Any
     if what == "connect":
         try:
             return {}, [socket.create_connection(("127.0.0.1", port), asked["seconds"])]
+        except TimeoutError:
+            return {"late": True}, []
         except OSError as error:
             return {"error": str(error)}, []
     if what == "status":

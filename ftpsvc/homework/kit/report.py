@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.rubric import RUBRIC, Report, Result
 from ftpsvc.homework.kit.said import Language, said, shown
 from ftpsvc.text import padded, printable
@@ -28,6 +29,7 @@ def lines(report: Report, language: Language = "en") -> list[str]:
                     f"    {shown(said('not scored'), language)}: {name}: {shown(result.reason, language)}"
                 )
     out.append(_total(report, language))
+    out += [f"{shown(said('hint'), language)}: {note}" for note in _notes(report, language)]
     return out
 
 
@@ -59,6 +61,7 @@ def gradescope(report: Report, language: Language = "en") -> dict[str, Any]:
         "score": score,
         "execution_time": round(report.seconds, 2),
         "visibility": "visible",
+        **({"output": "\n".join(notes)} if (notes := _notes(report, language)) else {}),
         "tests": tests,
     }
 
@@ -67,10 +70,16 @@ def markdown(report: Report, language: Language = "en") -> str:
     """Returns a page: a table of points, and of every check that failed what was sent, expected and seen."""
     subject = said("Your server") if report.subject == "server" else said("Your client")
     point = shown(said("point"), language)
-    out = [f"# {shown(subject, language)}", "", f"{_total(report, language)}.", ""]
+    out = [
+        f"# {shown(subject, language)}",
+        "",
+        shown(said("{total}.", total=_total(report, language)), language),
+        "",
+    ]
     out += [f"| | {point} | |", "| --- | --- | --- |"]
     for number, name in RUBRIC.items():
         out.append(f"| {number} | {shown(name, language)} | {_points(report, number, language)} |")
+    out += [line for note in _notes(report, language) for line in ("", note)]
     for result in report.failed:
         name = shown(RUBRIC[result.check.point], language)
         out += ["", f"## {name}: {_title(result, language)}", ""]
@@ -78,9 +87,31 @@ def markdown(report: Report, language: Language = "en") -> str:
     return "\n".join(out) + "\n"
 
 
+def progress(result: Result, language: Language = "en") -> str:
+    """Returns what became of one check, in one line."""
+    words = {"passed": said("passed"), "failed": said("failed"), "not scored": said("not scored")}
+    return f"{shown(words[result.status], language)}: {shown(result.check.name, language)}"
+
+
 def result_lines(result: Result, language: Language = "en") -> list[str]:
     """Returns what is to be said of one check that failed, a line each; none of one that did not."""
     return [f"{label}: {text}" for label, text in _told(result, language)]
+
+
+def _notes(report: Report, language: Language) -> list[str]:
+    """Returns what is to be said of a report as a whole."""
+    if not report.speechless:
+        return []
+    return [
+        shown(
+            said(
+                "nothing was passed, in the dialect {dialect}: a server that speaks another one says so in {file}",
+                dialect=report.dialect,
+                file=FILE,
+            ),
+            language,
+        )
+    ]
 
 
 def _total(report: Report, language: Language) -> str:
@@ -110,9 +141,9 @@ def _told(result: Result, language: Language) -> list[tuple[str, str]]:
         (said("expected"), result.expected),
         (said("seen"), result.seen),
     ]
-    if result.output:
-        told.append((said("it wrote"), result.output.splitlines()[-1]))
-    told.append((said("hint"), result.check.hint))
+    if result.wrote:
+        told.append((said("it wrote"), result.wrote))
+    told.append((said("hint"), result.hint or result.check.hint))
     return [(shown(label, language), printable(shown(text, language))) for label, text in told if text]
 
 

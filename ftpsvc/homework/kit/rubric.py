@@ -62,6 +62,7 @@ class Result:
         seen: What it did.
         output: The last lines that the server wrote.
         killed_by: The limit that ended it; None where none did.
+        hint: What to look for, where it is not what the check is about; "" is the check's own hint.
     """
 
     check: Check[Any]
@@ -72,6 +73,13 @@ class Result:
     seen: str = ""
     output: str = ""
     killed_by: Cap | None = None
+    hint: str = ""
+
+    @property
+    def wrote(self) -> str:
+        """The last line of the output that says something: socketserver draws dashes below what went wrong."""
+        written = self.output.strip().splitlines()
+        return next((one for one in written[::-1] if any(map(str.isalnum, one))), "".join(written[-1:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,14 @@ class Report:
         """Returns points and maximum of all that is scored."""
         scores = [one for one in map(self.score, RUBRIC) if one is not None]
         return round(sum(one[0] for one in scores), 2), sum(one[1] for one in scores)
+
+    @property
+    def speechless(self) -> bool:
+        """Whether a server that was spoken to passed nothing: perhaps it speaks another dialect."""
+        tried = [one for one in self.failed if not one.hint]
+        return (
+            self.subject == "server" and bool(tried) and all(one.status != "passed" for one in self.results)
+        )
 
     @property
     def failed(self) -> list[Result]:

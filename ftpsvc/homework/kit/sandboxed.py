@@ -14,7 +14,7 @@ from ftpsvc.homework.kit.declared import FILE
 from ftpsvc.homework.kit.findings import Fault, Gone
 from ftpsvc.homework.kit.inside import Inside
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.kit.server import Prepared, Usage
+from ftpsvc.homework.kit.server import AGAIN, Prepared, Usage
 from ftpsvc.homework.sandbox.base import BOX, Cap, Job, Limits, Sandbox
 from ftpsvc.text import printable
 
@@ -129,7 +129,9 @@ class SandboxedServer:
         """
         answer, passed = self._inside.ask({"do": "connect", "seconds": self._patience}, most=1)
         if not passed:
-            raise Gone(said("a connection to be accepted"), printable(str(answer.get("error"))))
+            late = said("it hangs: it accepted nothing for {seconds:g} s", seconds=self._patience)
+            seen = late if answer.get("late") else printable(str(answer.get("error")))
+            raise Gone(said("a connection to be accepted"), seen)
         connection = socket.socket(fileno=passed[0])
         if (connection.family, connection.type) != (socket.AF_INET, socket.SOCK_STREAM):
             connection.close()
@@ -161,7 +163,11 @@ class SandboxedServer:
             Fault: It does not.
         """
         answer = self._ask({"do": "again", "signal": signal, "seconds": self._hand_in.start})
-        self._listens(answer, said("that it starts again at once, on the same port"))
+        try:
+            self._listens(answer, said("that it starts again at once, on the same port"))
+        except Fault as fault:
+            fault.hint = AGAIN
+            raise
 
     def usage(self) -> Usage:
         """Returns what the server uses, with all processes that it started."""

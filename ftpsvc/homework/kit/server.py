@@ -5,7 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+AGAIN: Final = (
+    "allow_reuse_address = True, or SO_REUSEADDR before bind: else the port stays taken for a minute"
+)
+"""The hint of every check that starts a server again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

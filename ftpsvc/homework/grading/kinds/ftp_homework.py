@@ -149,8 +149,8 @@ def _told(result: Result) -> Iterator[tuple[str, str]]:
     yield "sent", result.sent
     yield "expected", result.expected
     yield "seen", result.seen
-    yield "it wrote", result.output.strip().rpartition("\n")[2]
-    yield "hint", result.check.hint
+    yield "it wrote", result.wrote
+    yield "hint", result.hint or result.check.hint
 
 
 def _not_scored(test: FtpHomeworkTest, why: str, *cases: str, **named: Any) -> Judged:

@@ -201,7 +201,13 @@ def alive(test: Tester, what: str) -> None:
         try:
             user.ls()
         except (Fault, Refused) as error:
-            raise Fault(said("that the server goes on for others"), str(error), what) from error
+            raise Fault(said("that the server goes on for others"), _seen(error), what) from error
+
+
+def _seen(error: Fault | Refused) -> str:
+    if isinstance(error, Refused):
+        return said("it was refused: {reason}", reason=str(error))
+    return said("{seen} (expected: {expected})", seen=error.seen, expected=error.expected)
 
 
 def new_secret() -> str:

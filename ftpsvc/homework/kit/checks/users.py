@@ -9,7 +9,7 @@ from typing import Final
 from ftpsvc.homework.kit.checks.tester import Checks, Tester, same
 from ftpsvc.homework.kit.findings import Fault
 from ftpsvc.homework.kit.said import said
-from ftpsvc.homework.kit.server import Usage
+from ftpsvc.homework.kit.server import AGAIN, Usage
 
 CHECKS: Final = Checks(2)
 
@@ -100,7 +100,7 @@ def _one_after_the_other(test: Tester) -> None:
 
 @CHECKS.add(
     "started again at once",
-    "allow_reuse_address = True, or SO_REUSEADDR before bind: else the port stays taken for a minute",
+    AGAIN,
     "C58",
 )
 def _again(test: Tester) -> None:
