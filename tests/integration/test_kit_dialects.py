@@ -142,7 +142,8 @@ def test_quiet_puts_and_missing_digests_are_no_faults(sandbox: Sandbox, tmp_path
 def test_a_text_without_an_end_of_line_is_told_and_can_be_declared(sandbox: Sandbox, tmp_path: Path) -> None:
     text = STUDENT.replace('status), *words]) + "\\n")', "status), *words]))")
     text = text.replace("self.rfile.readline(4096)", "self.rfile.read1(1024)")
-    assert "readline" not in text and text.count('+ "\\n").encode()') == STUDENT.count('+ "\\n").encode()') - 1
+    assert "readline" not in text
+    assert text.count('+ "\\n").encode()') == STUDENT.count('+ "\\n").encode()') - 1
     (tmp_path / "server.py").write_text(text, encoding="utf-8")
     declared = 'dialect = "delimited"\n' + ACCOUNTS.format(way="clear")
     (tmp_path / FILE).write_text(declared + '[words]\n"\\n" = ""\n', "utf-8")
@@ -177,6 +178,20 @@ def test_the_header_of_a_content_needs_no_status() -> None:
         theirs.sendall(len(header).to_bytes(4, "little") + header)
         with pytest.raises(Garbled, match="an answer with status"):
             user.cd("music")
+
+
+def test_a_server_does_not_write_into_the_memory_of_what_stands_beside_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    text = """import os, sys
+try:
+    open(f"/proc/{os.getppid()}/mem", "r+b")
+except PermissionError:
+    sys.exit(8)
+sys.exit(7)
+"""
+    (tmp_path / "server.py").write_text(text, encoding="utf-8")
+    assert {one.seen for one in judged(sandbox, tmp_path).failed} == {"it ended with 8"}
 
 
 def test_what_keeps_all_checks_from_being_tried_has_a_hint_of_its_own(
