@@ -17,6 +17,7 @@ def main() -> None:
     authorizer.add_anonymous(sys.argv[1], perm="elradfmwMT")
     handler = FTPHandler
     handler.authorizer = authorizer
+    handler.timeout = 0  # its one session waits while the others are measured, for longer than 300 s
     kind = FTPServer if sys.argv[2:] == ["async"] else ThreadedFTPServer
     server = kind(("127.0.0.1", 0), handler, backlog=1024)
     server.max_cons = 2000
