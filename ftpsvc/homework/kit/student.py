@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
@@ -58,9 +59,9 @@ class StudentDialect(Dialect):
 
     has_order: ClassVar[bool] = False
 
+    @abstractmethod
     def make_codec(self, called: Mapping[str, str]) -> Codec:
         """Returns how headers are put into bytes."""
-        raise NotImplementedError
 
     def converse(self, wire: Wire) -> Conversation:
         """Returns a conversation."""
